@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The few helpers every room needs. */
+#ifndef MEMCGFS_UTIL_H
+#define MEMCGFS_UTIL_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+
+static inline void cleanup_freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void cleanup_closep(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+#define cleanup_free  __attribute__((cleanup(cleanup_freep)))
+#define cleanup_close __attribute__((cleanup(cleanup_closep)))
+
+/* Counters that one thread writes and others read. */
+static inline uint64_t atomic_get(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_put(uint64_t *p, uint64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_inc(uint64_t *p, uint64_t v)
+{
+	__atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+
+/* Bytes in a page; constant after the first call. */
+size_t page_size(void);
+
+/* Monotonic clock in microseconds. */
+uint64_t now_usec(void);
+
+/*
+ * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1 bytes.
+ * Returns the length, or -errno.
+ */
+ssize_t read_file_at(int dirfd, const char *path, char *buf, size_t size);
+
+/* Like read_file_at on an open descriptor, from offset 0. */
+ssize_t read_fd(int fd, char *buf, size_t size);
+
+/* Write len bytes to a file below dirfd in one write(2). 0 or -errno. */
+int write_file_at(int dirfd, const char *path, const void *data, size_t len);
+
+#endif
