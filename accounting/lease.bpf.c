@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The part of a lease that runs inside the kernel: charges room at each overflow, stops who has
+ * none, and follows members through fork, exec and exit. Units: pages. Runs in the context of the
+ * task it speaks of.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "accounting/lease_shared.h"
+
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s64 s64;
+
+#define SIGSTOP      19
+#define NOEXIST      1 /* BPF_NOEXIST */
+#define LEASE_PERIOD LEASE_PAGES
+
+/* The few kernel fields used, relocated at load time to where this kernel has them. */
+typedef struct {
+	int counter;
+} atomic_t;
+struct mm_struct;
+struct signal_struct {
+	atomic_t live;
+} __attribute__((preserve_access_index));
+struct perf_event_context;
+struct task_struct {
+	int pid, tgid;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	struct perf_event_context *perf_event_ctxp;
+} __attribute__((preserve_access_index));
+/* Before 6.2 a task had a context for each kind of event; software events were in the second. */
+struct task_struct___old {
+	struct perf_event_context *perf_event_ctxp[2];
+} __attribute__((preserve_access_index));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LEASE_MAX_SLOTS);
+	__type(key, u32);
+	__type(value, struct lease_slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LEASE_MAX_MEMBERS);
+	__type(key, u32);
+	__type(value, struct lease_member);
+} members SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LEASE_MAX_FILES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lease_file_key);
+	__type(value, struct lease_file_owners);
+} files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, LEASE_RING_BYTES);
+} ring SEC(".maps");
+
+/* Whether the page-cache tracepoints' records have `order` (kernels with large folios). Set before
+ * loading. */
+const volatile int filemap_has_order = 1;
+
+unsigned int lost; /* records that found the ring full */
+
+char _license[] SEC("license") = "GPL";
+
+static __always_inline u32 current_tgid(void)
+{
+	return (u32)(bpf_get_current_pid_tgid() >> 32);
+}
+
+static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 slot)
+{
+	struct lease_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r) {
+		__sync_fetch_and_add(&lost, 1);
+		return 0;
+	}
+	r->type = type;
+	r->tgid = tgid;
+	r->slot = slot;
+	r->child = 0;
+	r->shares_vm = 0;
+	r->lost_lease = 0;
+	r->zero = 0;
+	r->lost = lost;
+	r->nsec = bpf_ktime_get_ns();
+	return r;
+}
+
+/* Charge (or, with nr_pages < 0, uncharge) slot and all above it. The first one without room, or 0.
+ */
+static __always_inline u32 charge(u32 slot, s64 nr_pages)
+{
+	u32 full = 0;
+
+	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
+		struct lease_slot *s;
+		s64 room;
+
+		if (!slot)
+			break;
+		s = bpf_map_lookup_elem(&slots, &slot);
+		if (!s)
+			break;
+		if (nr_pages > 0)
+			__sync_fetch_and_add(&s->charged, (u64)nr_pages);
+		room = __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages;
+		if (room < 0 && !full)
+			full = slot;
+		slot = s->parent;
+	}
+	return full;
+}
+
+/*
+ * Stop the current thread, and so its process, before it runs another user instruction. The record
+ * is reserved first and submitted last: no stop without a record after it.
+ */
+static __always_inline void stop_current(struct lease_member *member, u32 tgid, u32 slot)
+{
+	struct lease_record *r = record_new(LEASE_RECORD_STOP, tgid, slot);
+
+	if (!r)
+		return;
+	member->stopped = 1;
+	if (bpf_send_signal_thread(SIGSTOP))
+		bpf_ringbuf_discard(r, 0); /* on its way out */
+	else
+		bpf_ringbuf_submit(r, 0);
+}
+
+SEC("perf_event")
+int lease_overflow(struct bpf_perf_event_data *ctx)
+{
+	u32 tgid = current_tgid(), full;
+	struct lease_member *member;
+
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member)
+		return 0;
+	full = charge(member->slot, LEASE_PERIOD);
+	if (full)
+		stop_current(member, tgid, full);
+	return 0;
+}
+
+SEC("perf_event")
+int lease_tick(struct bpf_perf_event_data *ctx)
+{
+	u32 tgid = current_tgid(), slot;
+	struct lease_member *member;
+	struct lease_slot *s;
+	struct lease_record *r;
+
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member || !member->slot)
+		return 0;
+	slot = member->slot;
+	s = bpf_map_lookup_elem(&slots, &slot);
+	if (!s || !s->limited)
+		return 0;
+	r = record_new(LEASE_RECORD_TICK, tgid, slot);
+	if (r)
+		bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int lease_fork(u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	u32 tgid = (u32)parent->tgid, child_tgid = (u32)child->tgid;
+	struct lease_member *member, fresh = {};
+	struct lease_record *r;
+
+	if (tgid == child_tgid)
+		return 0;
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member)
+		return 0;
+	fresh.slot = member->slot;
+	bpf_map_update_elem(&members, &child_tgid, &fresh, 0);
+	r = record_new(LEASE_RECORD_FORK, tgid, fresh.slot);
+	if (!r)
+		return 0;
+	r->child = child_tgid;
+	r->shares_vm = child->mm == parent->mm;
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
+static __always_inline int has_events(struct task_struct *p)
+{
+	struct task_struct___old *old = (void *)p;
+
+	if (bpf_core_field_size(p->perf_event_ctxp) > sizeof(void *))
+		return BPF_CORE_READ(old, perf_event_ctxp[1]) != 0;
+	return BPF_CORE_READ(p, perf_event_ctxp) != 0;
+}
+
+/* An exec that gains privileges drops the task's events before it gets here. */
+SEC("tp_btf/sched_process_exec")
+int lease_exec(u64 *ctx)
+{
+	struct task_struct *p = (void *)ctx[0];
+	u32 tgid = (u32)p->tgid;
+	struct lease_member *member;
+	struct lease_record *r;
+
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member)
+		return 0;
+	r = record_new(LEASE_RECORD_EXEC, tgid, member->slot);
+	if (!r)
+		return 0;
+	r->lost_lease = !has_events(p);
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
+/* Runs after the memory has gone (exit_mm); the last thread speaks for the process. */
+SEC("tp_btf/sched_process_exit")
+int lease_exit(u64 *ctx)
+{
+	struct task_struct *p = (void *)ctx[0];
+	u32 tgid = (u32)p->tgid;
+	struct lease_member *member;
+	struct lease_record *r;
+
+	if (p->signal->live.counter)
+		return 0;
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member)
+		return 0;
+	r = record_new(LEASE_RECORD_EXIT, tgid, member->slot);
+	if (r)
+		bpf_ringbuf_submit(r, 0);
+	bpf_map_delete_elem(&members, &tgid);
+	return 0;
+}
+
+/* As events/filemap/mm_filemap_add_to_page_cache/format (and _delete_) have it. */
+struct filemap_record {
+	u64 common;
+	u64 pfn;
+	u64 i_ino;
+	u64 index;
+	u32 s_dev;
+	unsigned char order;
+};
+
+static __always_inline s64 folio_pages(const struct filemap_record *ctx)
+{
+	return filemap_has_order ? 1LL << (ctx->order & 15) : 1;
+}
+
+/* Count nr_pages of a file for slot; the slot that really took them (file shared by many: its first
+ * owner), or 0. */
+static __always_inline u32 owner_add(struct lease_file_owners *o, u32 slot, int nr_pages)
+{
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
+		u32 have = o->slot[i];
+
+		if (!have)
+			have = __sync_val_compare_and_swap(&o->slot[i], 0, slot);
+		if (!have || have == slot) {
+			__sync_fetch_and_add(&o->nr_pages[i], nr_pages);
+			return slot;
+		}
+	}
+	__sync_fetch_and_add(&o->nr_pages[0], nr_pages);
+	return o->slot[0];
+}
+
+SEC("tp/filemap/mm_filemap_add_to_page_cache")
+int lease_cache_add(struct filemap_record *ctx)
+{
+	u32 tgid = current_tgid(), full, slot;
+	struct lease_member *member;
+	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
+	struct lease_file_owners *o, fresh = {};
+	s64 nr_pages = folio_pages(ctx);
+	struct lease_slot *s;
+
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member || !member->slot)
+		return 0;
+	o = bpf_map_lookup_elem(&files, &key);
+	if (!o) {
+		bpf_map_update_elem(&files, &key, &fresh, NOEXIST);
+		o = bpf_map_lookup_elem(&files, &key);
+		if (!o) /* table full: not charged, and so never uncharged */
+			return 0;
+	}
+	slot = owner_add(o, member->slot, (int)nr_pages);
+	s = bpf_map_lookup_elem(&slots, &slot);
+	if (s)
+		__sync_fetch_and_add(&s->cache, (u64)nr_pages);
+	full = charge(slot, nr_pages);
+	/* One read(2) inserts many folios before it returns to where a stop takes effect: one is
+	 * enough. */
+	if (full && !member->stopped)
+		stop_current(member, tgid, full);
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_delete_from_page_cache")
+int lease_cache_delete(struct filemap_record *ctx)
+{
+	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
+	struct lease_file_owners *o;
+	int left = (int)folio_pages(ctx);
+
+	o = bpf_map_lookup_elem(&files, &key);
+	if (!o)
+		return 0;
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
+		int take = o->nr_pages[i];
+		u32 slot = o->slot[i];
+		struct lease_slot *s;
+
+		if (take > left)
+			take = left;
+		if (take <= 0)
+			continue;
+		__sync_fetch_and_add(&o->nr_pages[i], -take);
+		left -= take;
+		s = bpf_map_lookup_elem(&slots, &slot);
+		if (s)
+			__sync_fetch_and_add(&s->cache, -(u64)take);
+		charge(slot, -(s64)take);
+	}
+	return 0;
+}
+
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} __attribute__((preserve_access_index));
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *map;
+	struct lease_file_key *key;
+	struct lease_file_owners *value;
+} __attribute__((preserve_access_index));
+
+/*
+ * The table of files, read out through a file. (Reading it with bpf(2) would keep this CPU's
+ * overflow programs from running until it is done, however long the reader is preempted meanwhile.)
+ * Entries without pages are taken out.
+ */
+SEC("iter/bpf_map_elem")
+int lease_list_files(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct lease_file_key *key = ctx->key;
+	struct lease_file_owners *owners = ctx->value;
+	struct lease_file_entry e = {};
+	long sum = 0;
+
+	if (!key || !owners) /* the end of the table */
+		return 0;
+	e.key = *key;
+	e.owners = *owners;
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++)
+		sum += e.owners.nr_pages[i];
+	if (sum)
+		bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	else
+		bpf_map_delete_elem(&files, &e.key);
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Loading the lease programs, arming threads, and the maps shared with them (lease.bpf.c). Units:
+ * pages. Thread: the manager's loop, but where lease.h says otherwise.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "accounting/lease.h"
+#include "accounting/lease_private.h"
+#include "accounting/tracefs.h"
+#include "accounting/lease_skeleton.h"
+#include "util/log.h"
+#include "util/util.h"
+
+const char *lease_stop_name(enum lease_stop stop)
+{
+	static const char *const names[] = {
+		[LEASE_STOP_BPF] = "bpf",
+		[LEASE_STOP_SIGNAL] = "signal",
+		[LEASE_STOP_FREEZER] = "freezer",
+	};
+
+	return names[stop];
+}
+
+static int perf_event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
+{
+	attr->size = sizeof(*attr);
+	return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static int libbpf_to_log(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = 0;
+	log_debug("libbpf: %s", line);
+	return 0;
+}
+
+/* The programs that follow members: without them no lease is complete. */
+static int attach_sched(struct lease *l)
+{
+	struct bpf_program *const programs[] = {
+		l->skel->progs.lease_fork,
+		l->skel->progs.lease_exec,
+		l->skel->progs.lease_exit,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		l->sched_link[i] = bpf_program__attach(programs[i]);
+		if (!l->sched_link[i])
+			return -errno;
+	}
+	return 0;
+}
+
+static int attach_files_iterator(struct lease *l)
+{
+	union bpf_iter_link_info info = {
+		.map.map_fd = (unsigned int)bpf_map__fd(l->skel->maps.files),
+	};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
+
+	opts.link_info = &info;
+	opts.link_info_len = sizeof(info);
+	l->files_link = bpf_program__attach_iter(l->skel->progs.lease_list_files, &opts);
+	return l->files_link ? 0 : -errno;
+}
+
+static int attach_tracepoint(struct bpf_program *program, int id)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.config = (unsigned int)id,
+		.sample_period = 1,
+	};
+	int fd = perf_event_open(&attr, -1, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	/* A program on a tracepoint runs for all of its hits, whatever task or CPU the event that
+	 * carries it has. */
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(program)) ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* Page cache is charged where tracefs tells the tracepoints' ids; else the daemon goes on without.
+ */
+static void attach_filemap(struct lease *l, const int ids[2])
+{
+	l->filemap_fd[0] = ids[0] < 0 ? ids[0]
+				      : attach_tracepoint(l->skel->progs.lease_cache_add, ids[0]);
+	if (l->filemap_fd[0] < 0)
+		return;
+	l->filemap_fd[1] =
+		ids[1] < 0 ? ids[1] : attach_tracepoint(l->skel->progs.lease_cache_delete, ids[1]);
+	if (l->filemap_fd[1] >= 0)
+		return;
+	close(l->filemap_fd[0]);
+	l->filemap_fd[0] = -1;
+}
+
+/* Ids of the two page-cache tracepoints, and whether their records have the folio's order. */
+static void find_filemap(int ids[2], bool *ret_has_order)
+{
+	cleanup_close int events = tracefs_open_events();
+
+	ids[0] = ids[1] = -ENOENT;
+	*ret_has_order = false;
+	if (events < 0)
+		return;
+	ids[0] = tracefs_event_id(events, "filemap/mm_filemap_add_to_page_cache");
+	ids[1] = tracefs_event_id(events, "filemap/mm_filemap_delete_from_page_cache");
+	*ret_has_order =
+		tracefs_event_has_field(events, "filemap/mm_filemap_add_to_page_cache", "order");
+}
+
+static int load(struct lease *l)
+{
+	bool has_order;
+	int ids[2], r;
+
+	find_filemap(ids, &has_order);
+	l->skel = lease_bpf__open();
+	if (!l->skel)
+		return -errno;
+	l->skel->rodata->filemap_has_order = has_order;
+	if (ids[0] < 0 || ids[1] < 0) {
+		bpf_program__set_autoload(l->skel->progs.lease_cache_add, false);
+		bpf_program__set_autoload(l->skel->progs.lease_cache_delete, false);
+	}
+	r = lease_bpf__load(l->skel);
+	if (r)
+		return r;
+	l->slots = mmap(NULL, LEASE_MAX_SLOTS * sizeof(*l->slots), PROT_READ | PROT_WRITE,
+			MAP_SHARED, bpf_map__fd(l->skel->maps.slots), 0);
+	if (l->slots == MAP_FAILED) {
+		l->slots = NULL;
+		return -errno;
+	}
+	r = attach_sched(l);
+	if (!r)
+		r = attach_files_iterator(l);
+	if (r)
+		return r;
+	attach_filemap(l, ids);
+	return 0;
+}
+
+/* One event on ourselves, so that a kernel without them is found out at start and not at the first
+ * attach. */
+static int probe_perf_events(struct lease *l)
+{
+	int fds[LEASE_NR_FDS], r = lease_arm(l, getpid(), fds);
+
+	if (r)
+		return r;
+	for (int i = 0; i < LEASE_NR_FDS; i++)
+		close(fds[i]);
+	return 0;
+}
+
+int lease_new(struct lease **ret, enum lease_stop best)
+{
+	struct lease *l;
+	int r;
+
+	if (best != LEASE_STOP_BPF)
+		return -EOPNOTSUPP;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->filemap_fd[0] = l->filemap_fd[1] = -1;
+	libbpf_set_print(libbpf_to_log);
+	r = load(l);
+	if (!r)
+		r = probe_perf_events(l);
+	if (r) {
+		lease_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+struct lease *lease_free(struct lease *l)
+{
+	if (!l)
+		return NULL;
+	ring_buffer__free(l->ring);
+	for (size_t i = 0; i < ARRAY_SIZE(l->sched_link); i++)
+		bpf_link__destroy(l->sched_link[i]);
+	bpf_link__destroy(l->files_link);
+	for (size_t i = 0; i < ARRAY_SIZE(l->filemap_fd); i++)
+		if (l->filemap_fd[i] >= 0)
+			close(l->filemap_fd[i]);
+	if (l->slots)
+		munmap(l->slots, LEASE_MAX_SLOTS * sizeof(*l->slots));
+	lease_bpf__destroy(l->skel);
+	free(l);
+	return NULL;
+}
+
+enum lease_stop lease_get_stop(const struct lease *l)
+{
+	(void)l;
+	return LEASE_STOP_BPF;
+}
+
+bool lease_has_page_cache(const struct lease *l)
+{
+	return l->filemap_fd[0] >= 0;
+}
+
+static int on_record(void *userdata, void *data, size_t size)
+{
+	struct lease *l = userdata;
+
+	if (size >= sizeof(struct lease_record))
+		l->fn(data, l->userdata);
+	return 0;
+}
+
+int lease_server_start(struct lease *l, lease_record_fn fn, void *userdata)
+{
+	l->fn = fn;
+	l->userdata = userdata;
+	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.ring), on_record, l, NULL);
+	return l->ring ? 0 : -errno;
+}
+
+int lease_get_fd(const struct lease *l)
+{
+	return ring_buffer__epoll_fd(l->ring);
+}
+
+int lease_dispatch(struct lease *l)
+{
+	int r = ring_buffer__consume(l->ring);
+
+	return r < 0 ? r : 0;
+}
+
+/* One inherited software event with a program on its overflow. fd or -errno. */
+static int arm_event(pid_t tid, uint64_t config, uint64_t period, const struct bpf_program *program)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.config = config,
+		.sample_period = period,
+		.inherit = 1,
+	};
+	int fd = perf_event_open(&attr, tid, -1), r;
+
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE ? -ENOSPC : -errno;
+	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(program))) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS])
+{
+	int faults, clock;
+
+	faults = arm_event(tid, PERF_COUNT_SW_PAGE_FAULTS, LEASE_PAGES,
+			   l->skel->progs.lease_overflow);
+	if (faults < 0)
+		return faults;
+	clock = arm_event(tid, PERF_COUNT_SW_TASK_CLOCK, LEASE_TICK_NSEC,
+			  l->skel->progs.lease_tick);
+	if (clock < 0) {
+		close(faults);
+		return clock;
+	}
+	ret_fds[0] = faults;
+	ret_fds[1] = clock;
+	return 0;
+}
+
+int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
+{
+	struct lease_member member = {.slot = slot, .stopped = stopped};
+	uint32_t key = (uint32_t)tgid;
+
+	if (bpf_map_update_elem(bpf_map__fd(l->skel->maps.members), &key, &member, BPF_ANY))
+		return errno == E2BIG ? -ENOSPC : -errno;
+	return 0;
+}
+
+int lease_member_get(const struct lease *l, pid_t tgid, struct lease_member *ret)
+{
+	uint32_t key = (uint32_t)tgid;
+
+	return bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.members), &key, ret) ? -errno : 0;
+}
+
+int lease_member_remove(struct lease *l, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid;
+
+	return bpf_map_delete_elem(bpf_map__fd(l->skel->maps.members), &key) ? -errno : 0;
+}
+
+void lease_release(struct lease *l)
+{
+	uint32_t key, *at = NULL;
+
+	for (uint32_t slot = 0; slot < LEASE_MAX_SLOTS; slot++)
+		__atomic_store_n(&l->slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
+	while (!bpf_map_get_next_key(bpf_map__fd(l->skel->maps.members), at, &key)) {
+		struct lease_member member;
+
+		if (!lease_member_get(l, (pid_t)key, &member) && member.stopped)
+			kill((pid_t)key, SIGCONT);
+		at = &key;
+	}
+}
+
+void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
+{
+	struct lease_slot *s = &l->slots[slot];
+
+	memset(s, 0, sizeof(*s));
+	s->room = LEASE_NO_LIMIT;
+	s->parent = parent;
+}
+
+void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
+{
+	__atomic_store_n(&l->slots[slot].limited, limited, __ATOMIC_RELAXED);
+}
+
+int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
+{
+	return __atomic_load_n(&l->slots[slot].room, __ATOMIC_RELAXED);
+}
+
+/* What was charged since room_seen was read stays charged. */
+void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
+{
+	__atomic_fetch_add(&l->slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
+}
+
+uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
+{
+	return __atomic_load_n(&l->slots[slot].charged, __ATOMIC_RELAXED);
+}
+
+uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
+{
+	return __atomic_load_n(&l->slots[slot].cache, __ATOMIC_RELAXED);
+}

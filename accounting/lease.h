@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Charge leases: perf page-fault events whose overflow charges a slot's room inside the kernel, and
+ * stops the process when there is none (doc/design.md). Knows slots and processes, not groups. All
+ * sizes in pages.
+ *
+ * Thread: the manager's loop, but for lease_slot_get_*, which any thread may call.
+ */
+#ifndef MEMCGFS_LEASE_H
+#define MEMCGFS_LEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "accounting/lease_shared.h"
+
+struct lease; /* the machinery: programs, maps, ring */
+
+enum lease_stop {
+	LEASE_STOP_BPF,     /* bpf_send_signal_thread(SIGSTOP) on the faulting thread */
+	LEASE_STOP_SIGNAL,  /* F_SETSIG SIGSTOP on per-thread events */
+	LEASE_STOP_FREEZER, /* as SIGNAL, the process frozen in place of stopped */
+};
+
+const char *lease_stop_name(enum lease_stop stop);
+
+/* Called on lease_dispatch for each record from the kernel. */
+typedef void (*lease_record_fn)(const struct lease_record *r, void *userdata);
+
+/* Load programs and maps. best: where the ladder begins. 0 or -errno; *ret untouched then. */
+int lease_new(struct lease **ret, enum lease_stop best);
+struct lease *lease_free(
+	struct lease *l); /* NULL-safe, returns NULL; closes this process's descriptors only */
+
+enum lease_stop lease_get_stop(const struct lease *l);
+/* Whether page-cache insertions are charged (needs tracefs). */
+bool lease_has_page_cache(const struct lease *l);
+
+/* After fork: open what each process must open for itself (the ring's mapping). 0 or -errno. */
+int lease_server_start(struct lease *l, lease_record_fn fn, void *userdata);
+int lease_get_fd(const struct lease *l); /* poll for POLLIN, then lease_dispatch */
+int lease_dispatch(struct lease *l);     /* never blocks; 0 or -errno */
+
+/*
+ * Arm the thread tid, and every thread and child it will have, with lease and clock. ret_fds:
+ * LEASE_NR_FDS descriptors that hold them. 0, -ESRCH, -ENOSPC (the descriptor budget is used up),
+ * or -errno.
+ */
+#define LEASE_NR_FDS 2
+int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS]);
+
+/*
+ * Which slot the process's charges go to from now on; children inherit it. stopped: whether it
+ * stands still for its lease. 0 or -errno (-ENOSPC: table full).
+ */
+int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped);
+int lease_member_get(const struct lease *l, pid_t tgid,
+		     struct lease_member *ret); /* 0 or -ENOENT */
+int lease_member_remove(struct lease *l, pid_t tgid);
+
+/*
+ * At the end of all servers: nobody is stopped any more, and those that are marked as stopped go
+ * on. An exited member is in the map no longer, so that no other process can have its pid there.
+ */
+void lease_release(struct lease *l);
+
+/* A slot's place in the tree and whether it is limited (only then do clock ticks wake anybody). */
+void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent);
+void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited);
+
+/* room: pages that may still be charged before somebody is stopped. */
+int64_t lease_slot_get_room(const struct lease *l, uint32_t slot);
+void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen);
+/* Pages charged since the start, and page cache charged now. */
+uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot);
+uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot);
+
+/* Page cache: list the files charged to slots for which want[slot] is true. *ret is malloc'd. Any
+ * thread. */
+struct lease_file {
+	uint32_t dev_major, dev_minor;
+	uint64_t ino, nr_pages;
+};
+int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr);
+
+/* Charges of page cache in slot go to slot `to` (0: to nobody). */
+int lease_files_move(struct lease *l, uint32_t slot, uint32_t to);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What one process uses, read from /proc/PID/{status,smaps_rollup,io}. Any thread. All sizes in
+ * pages.
+ */
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "accounting/process_usage.h"
+#include "util/util.h"
+
+/* status is about 1.5 KiB, but its Groups line has up to 65536 numbers of up to 11 bytes. */
+#define STATUS_USUAL_BYTES 4096
+#define STATUS_MAX_BYTES   (1 << 20)
+
+enum field_type { FIELD_KB, FIELD_HEX, FIELD_DECIMAL, FIELD_CHAR };
+
+struct field {
+	const char *key;
+	enum field_type type;
+	size_t offset;
+};
+
+#define FIELD(k, t, member)                                  \
+	{                                                    \
+		k, t, offsetof(struct process_usage, member) \
+	}
+
+static const struct field status_fields[] = {
+	FIELD("State:", FIELD_CHAR, state),
+	FIELD("TracerPid:", FIELD_DECIMAL, tracer),
+	FIELD("VmLck:", FIELD_KB, locked),
+	FIELD("RssAnon:", FIELD_KB, rss_anon),
+	FIELD("RssFile:", FIELD_KB, rss_file),
+	FIELD("RssShmem:", FIELD_KB, rss_shmem),
+	FIELD("VmSwap:", FIELD_KB, swap),
+	FIELD("Threads:", FIELD_DECIMAL, nr_threads),
+	FIELD("ShdPnd:", FIELD_HEX, signals_pending),
+	FIELD("SigBlk:", FIELD_HEX, signals_blocked),
+	FIELD("SigIgn:", FIELD_HEX, signals_ignored),
+	FIELD("SigCgt:", FIELD_HEX, signals_caught),
+};
+
+_Static_assert(sizeof(pid_t) == sizeof(uint32_t), "FIELD_DECIMAL is 32 bits wide");
+
+/* A decimal or hexadecimal number after blanks; without digits it is 0, out of range ULLONG_MAX. */
+static uint64_t parse_number(const char *s, int base)
+{
+	s += strspn(s, " \t");
+	if (!isxdigit((unsigned char)*s)) /* strtoull would skip a newline, and take a sign */
+		return 0;
+	return strtoull(s, NULL, base);
+}
+
+static uint64_t parse_kb(const char *s)
+{
+	uint64_t kb = parse_number(s, 10);
+
+	return kb / (page_size() / 1024);
+}
+
+static void field_set(const struct field *f, const char *value, struct process_usage *u)
+{
+	char *to = (char *)u + f->offset;
+	uint64_t number;
+
+	if (f->type == FIELD_CHAR) {
+		*to = value[strspn(value, " \t")];
+		return;
+	}
+	if (f->type == FIELD_DECIMAL) {
+		uint32_t small = (uint32_t)MIN(parse_number(value, 10), (uint64_t)INT32_MAX);
+
+		memcpy(to, &small, sizeof(small));
+		return;
+	}
+	number = f->type == FIELD_KB ? parse_kb(value) : parse_number(value, 16);
+	memcpy(to, &number, sizeof(number));
+}
+
+static const char *next_line(const char *line)
+{
+	const char *end = strchr(line, '\n');
+
+	return end ? end + 1 : line + strlen(line);
+}
+
+int process_usage_parse(const char *text, struct process_usage *ret)
+{
+	struct process_usage u = {0};
+
+	for (const char *line = text; *line; line = next_line(line)) {
+		for (size_t i = 0; i < ARRAY_SIZE(status_fields); i++) {
+			const struct field *f = &status_fields[i];
+			size_t len = strlen(f->key);
+
+			if (strncmp(line, f->key, len) != 0)
+				continue;
+			field_set(f, line + len, &u);
+			break;
+		}
+	}
+	/*
+	 * Every process has a state; all the rest may be missing (zombies and kernel threads
+	 * have no Vm lines).
+	 */
+	if (u.state == '\0' || u.state == '\n')
+		return -EINVAL;
+	*ret = u;
+	return 0;
+}
+
+int process_usage_open(pid_t pid)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
+}
+
+static int read_long_status(int fd, struct process_usage *ret)
+{
+	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
+	ssize_t n;
+
+	if (!text)
+		return -ENOMEM;
+	n = read_fd(fd, text, STATUS_MAX_BYTES);
+	if (n <= 0)
+		return n < 0 ? (int)n : -ESRCH;
+	return process_usage_parse(text, ret);
+}
+
+int process_usage_read(int fd, struct process_usage *ret)
+{
+	char text[STATUS_USUAL_BYTES];
+	ssize_t n = read_fd(fd, text, sizeof(text));
+
+	if (n <= 0)
+		return n < 0 ? (int)n : -ESRCH;
+	if ((size_t)n == sizeof(text) - 1)
+		return read_long_status(fd, ret);
+	return process_usage_parse(text, ret);
+}
+
+/* Where the value of `key` at a line's start begins, or NULL. */
+static const char *find_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; *line; line = next_line(line))
+		if (strncmp(line, key, len) == 0)
+			return line + len;
+	return NULL;
+}
+
+static int read_proc_file(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[48];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	n = read_file_at(AT_FDCWD, path, buf, size);
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	return n == 0 ? -ESRCH : 0;
+}
+
+int process_usage_read_shared(pid_t pid, struct process_usage *ret)
+{
+	char text[2048]; /* about 700 bytes in Linux 6.18 */
+	const char *anon, *shmem;
+	int r = read_proc_file(pid, "smaps_rollup", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	anon = find_value(text, "Pss_Anon:");
+	shmem = find_value(text, "Pss_Shmem:");
+	if (!anon || !shmem)
+		return -ENODATA;
+	ret->rss_anon = parse_kb(anon);
+	ret->rss_shmem = parse_kb(shmem);
+	return 0;
+}
+
+int process_written_bytes(pid_t pid, uint64_t *ret)
+{
+	char text[512]; /* seven short lines */
+	const char *value;
+	int r = read_proc_file(pid, "io", text, sizeof(text));
+
+	if (r < 0)
+		return r;
+	value = find_value(text, "wchar:");
+	if (!value)
+		return -ENODATA;
+	*ret = parse_number(value, 10);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What one process uses, as /proc tells it. Any thread. All sizes in pages. */
+#ifndef MEMCGFS_PROCESS_USAGE_H
+#define MEMCGFS_PROCESS_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process_usage {
+	uint64_t rss_anon, rss_file, rss_shmem; /* resident pages by kind */
+	uint64_t swap;                          /* swapped-out anonymous pages */
+	uint64_t locked;                        /* mlock'd pages */
+	uint32_t nr_threads;
+	char state;               /* R S D T t Z X … */
+	uint64_t signals_pending; /* ShdPnd: bit n-1 is signal n, for the process */
+	uint64_t signals_ignored; /* SigIgn */
+	uint64_t signals_caught;  /* SigCgt */
+	uint64_t signals_blocked; /* SigBlk of the main thread */
+	pid_t tracer;             /* TracerPid, 0 for none */
+};
+
+/* Open /proc/PID/status; the descriptor stays bound to this process even when the pid is reused. fd
+ * or -errno. */
+int process_usage_open(pid_t pid);
+
+/* Read from such a descriptor. 0, or -ESRCH when the process has gone (a zombie has no memory: all
+ * sizes 0). */
+int process_usage_read(int fd, struct process_usage *ret);
+
+/* Parse the text of /proc/PID/status. 0 or -EINVAL. Exposed for tests and fuzzing. */
+int process_usage_parse(const char *text, struct process_usage *ret);
+
+/*
+ * Replace rss_anon and rss_shmem by the process's proportional share (Pss_Anon, Pss_Shmem of
+ * smaps_rollup), for processes that share pages. Costs about 10 ms per GiB resident. 0 or -errno,
+ * ret then untouched.
+ */
+int process_usage_read_shared(pid_t pid, struct process_usage *ret);
+
+/*
+ * Pages of tmpfs files and memfds that the process holds open and that no mapping of it shows in
+ * rss_shmem: st_blocks of each such descriptor, each inode once. fn is called for each. 0 or
+ * -errno.
+ */
+typedef void (*process_shmem_fn)(uint64_t dev, uint64_t ino, uint64_t nr_pages, void *userdata);
+int process_shmem_files(pid_t pid, process_shmem_fn fn, void *userdata);
+
+/* Bytes the process passed to write(2) and its like so far (wchar of /proc/PID/io). 0 or -errno. */
+int process_written_bytes(pid_t pid, uint64_t *ret);
+
+#endif
