@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page-out of a set of processes: who gives how much, and a clock hand per process. On a worker's
+ * thread. Sizes in pages, addresses in bytes.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+
+#include "reclaim/page_batch.h"
+#include "reclaim/present_runs.h"
+#include "reclaim/reclaim.h"
+#include "util/util.h"
+
+/* Between two looks at the resident set. 4096 pages are 7 to 15 ms of work, looking is 2 us. */
+#define BATCH_PAGES 4096
+/* A run is 24 bytes of stack; of pages that are not neighbours a batch has 1024. */
+#define BATCH_RUNS 1024
+/*
+ * A shortfall is not split finer than this: opening a process's files costs 20 us, as much as 6
+ * pages.
+ */
+#define SHARE_MIN_PAGES 32
+
+uint64_t swap_free_pages(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info) < 0)
+		return 0;
+	return (uint64_t)info.freeswap * info.mem_unit / page_size();
+}
+
+/* ---- one process ---- */
+
+struct target {
+	int pidfd, statm_fd;
+	struct present_scan scan;
+};
+
+/* Resident pages, 0 when the process has gone. */
+static uint64_t resident(int statm_fd)
+{
+	char text[128], *end;
+	ssize_t n = read_fd(statm_fd, text, sizeof(text));
+
+	if (n <= 0)
+		return 0;
+	strtoull(text, &end, 10);
+	return strtoull(end, NULL, 10);
+}
+
+static void target_close(struct target *t)
+{
+	present_scan_close(&t->scan);
+	close(t->statm_fd);
+	close(t->pidfd);
+}
+
+/*
+ * pidfd_send_signal(0): is the process that the files were opened of by pid still not reaped,
+ * and so the same?
+ */
+static int target_check(const struct target *t)
+{
+	return syscall(SYS_pidfd_send_signal, t->pidfd, 0, NULL, 0) < 0 && errno == ESRCH ? -ESRCH
+											  : 0;
+}
+
+static int target_open(struct target *ret, const struct reclaim_process *p, bool file_mapped)
+{
+	struct target t;
+	char path[32];
+	int error;
+
+	t.pidfd = process_open(p->pid, p->proc_fd);
+	if (t.pidfd < 0)
+		return t.pidfd;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)p->pid);
+	t.statm_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (t.statm_fd < 0) {
+		error = errno == ENOENT ? -ESRCH : -errno;
+		goto close_pidfd;
+	}
+	error = present_scan_open(&t.scan, p->pid, file_mapped);
+	if (error)
+		goto close_statm;
+	error = target_check(&t);
+	if (error) {
+		target_close(&t);
+		return error;
+	}
+	*ret = t;
+	return 0;
+
+close_statm:
+	close(t.statm_fd);
+close_pidfd:
+	close(t.pidfd);
+	return error;
+}
+
+static uint64_t count_pages(struct page_run *runs, size_t nr)
+{
+	uint64_t nr_pages = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		nr_pages += (runs[i].end - runs[i].start) / page_size();
+	return nr_pages;
+}
+
+/* The scan stops at a number of pages, perhaps inside a huge page: take it whole. */
+static void round_last_run(struct page_run *last, uint64_t *pos)
+{
+	if (!(last->categories & PAGE_RUN_HUGE))
+		return;
+	last->end = (last->end + PAGE_BATCH_HUGE_BYTES - 1) & ~(PAGE_BATCH_HUGE_BYTES - 1);
+	*pos = MAX(*pos, last->end);
+}
+
+/* Page out from *pos on, up to end, one batch. Pages asked for (0: none left), or -errno. */
+static int64_t advance(struct target *t, uint64_t *pos, uint64_t end, uint64_t nr_pages)
+{
+	struct page_run runs[BATCH_RUNS];
+	struct page_batch b = {.pidfd = t->pidfd, .vmas = &t->scan.vmas, .runs = runs};
+	uint64_t asked;
+	int error;
+	ssize_t nr = present_scan_next(&t->scan, pos, end, MIN(nr_pages, BATCH_PAGES), runs,
+				       ARRAY_SIZE(runs));
+
+	if (nr <= 0)
+		return nr;
+	round_last_run(&runs[nr - 1], pos);
+	b.nr = (size_t)nr;
+	asked = count_pages(runs, b.nr);
+	error = page_batch_run(&b, asked);
+	/*
+	 * Nothing in a mapping that is locked as a whole can be had: the hand need not crawl
+	 * through it.
+	 */
+	*pos = MAX(*pos, b.locked_end);
+	return error ? error : (int64_t)asked;
+}
+
+/* One leg of the hand's way. Pages got back, added to p; -errno when the process is done with. */
+static int sweep(struct target *t, struct reclaim_process *p, uint64_t end, uint64_t nr_pages,
+		 uint64_t *got)
+{
+	while (*got < nr_pages && p->hand < end) {
+		uint64_t before = resident(t->statm_fd), after;
+		int64_t asked = advance(t, &p->hand, end, nr_pages - *got);
+
+		after = resident(t->statm_fd);
+		if (before > after)
+			*got += before - after;
+		if (asked < 0)
+			return (int)asked;
+	}
+	return 0;
+}
+
+/*
+ * Page out up to nr_pages of one process, its hand going around once at most. *ret_done: the whole
+ * way was gone, there is no more. 0, or -errno when nothing was tried.
+ */
+static int page_out_one(struct reclaim_process *p, uint64_t nr_pages, bool file_mapped,
+			bool *ret_done)
+{
+	uint64_t got = 0, start;
+	struct target t;
+	int error = target_open(&t, p, file_mapped);
+
+	if (error)
+		return error;
+	if (p->hand >= present_scan_end())
+		p->hand = 0;
+	start = p->hand & ~(uint64_t)(page_size() - 1);
+	p->hand = start;
+	error = sweep(&t, p, present_scan_end(), nr_pages, &got);
+	if (!error && got < nr_pages) {
+		p->hand = 0;
+		error = sweep(&t, p, start, nr_pages, &got);
+	}
+	target_close(&t);
+	p->nr_paged_out += got;
+	*ret_done = error || got < nr_pages;
+	return got ? 0 : error;
+}
+
+/* ---- many ---- */
+
+struct pass {
+	struct reclaim_process *processes;
+	size_t nr;
+	bool *done; /* per process: nothing more to be had */
+	bool file_mapped;
+	bool tried; /* at least one process could be paged out of */
+	int error;  /* first error of a process that could not, but for its end */
+};
+
+static uint64_t weight(const struct reclaim_process *p)
+{
+	return MAX(p->rss, 1);
+}
+
+/* Page out of processes[i]; returns the pages got back. */
+static uint64_t pass_one(struct pass *pass, size_t i, uint64_t nr_pages)
+{
+	struct reclaim_process *p = &pass->processes[i];
+	uint64_t before = p->nr_paged_out;
+	int error = page_out_one(p, nr_pages, pass->file_mapped, &pass->done[i]);
+
+	if (error)
+		pass->done[i] = true;
+	if (error && error != -ESRCH && !pass->error)
+		pass->error = error;
+	if (!error)
+		pass->tried = true;
+	return p->nr_paged_out - before;
+}
+
+/*
+ * Ask every process that has more for its share of nr_pages. A share too small to be worth opening
+ * a process, and what a process fell short of, are passed on to the next one. Returns the pages got
+ * back.
+ */
+static uint64_t pass_all(struct pass *pass, uint64_t nr_pages)
+{
+	uint64_t total = 0, got = 0, so_far = 0;
+
+	for (size_t i = 0; i < pass->nr; i++)
+		total += pass->done[i] ? 0 : weight(&pass->processes[i]);
+	for (size_t i = 0; i < pass->nr && got < nr_pages; i++) {
+		uint64_t due;
+
+		if (pass->done[i])
+			continue;
+		so_far += weight(&pass->processes[i]);
+		due = (uint64_t)((double)nr_pages * (double)so_far / (double)total);
+		if (so_far == total)
+			due = nr_pages;
+		if (due > got && (due - got >= SHARE_MIN_PAGES || so_far == total))
+			got += pass_one(pass, i, due - got);
+	}
+	return got;
+}
+
+int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped)
+{
+	struct pass pass = {.processes = processes, .nr = nr, .file_mapped = file_mapped};
+	cleanup_free bool *done = calloc(nr ? nr : 1, sizeof(*done));
+	uint64_t got = 0, more;
+
+	if (!done)
+		return -ENOMEM;
+	pass.done = done;
+	for (size_t i = 0; i < nr; i++)
+		processes[i].nr_paged_out = 0;
+	if (!file_mapped && swap_free_pages() == 0)
+		return 0;
+	/* Each round but the last ends at least one process's way around, or has got all. */
+	do {
+		more = pass_all(&pass, nr_pages - got);
+		got += more;
+	} while (more > 0 && got < nr_pages);
+	if (got == 0 && !pass.tried && pass.error)
+		return pass.error;
+	return (int64_t)got;
+}
