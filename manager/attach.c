@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Attaching: a process's lease, its place in the member map, and the kernel's membership, in this
+ * order, so that it is never in a group without being charged to it; and back again if the last
+ * step fails (attach_rollback of the 2008 patch). Thread: the manager's loop.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "manager/manager_private.h"
+#include "manager/pid_namespace.h"
+#include "util/log.h"
+#include "util/util.h"
+
+struct target {
+	pid_t tid, tgid;
+	uid_t uid, saved_uid;
+	char state;
+};
+
+ssize_t proc_read(const char *path, char *buf, size_t size)
+{
+	char full[96];
+
+	snprintf(full, sizeof(full), "/proc/%s", path);
+	return read_file_at(AT_FDCWD, full, buf, size);
+}
+
+static const char *status_value(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? at + strlen(key) : NULL;
+}
+
+/* Who the thread is. 0 or -ESRCH. */
+static int target_read(pid_t tid, struct target *ret)
+{
+	const char *tgid, *uid, *state;
+	char path[32], text[4096];
+	unsigned real, effective, saved;
+
+	snprintf(path, sizeof(path), "%d/status", tid);
+	if (proc_read(path, text, sizeof(text)) < 0)
+		return -ESRCH;
+	tgid = status_value(text, "\nTgid:");
+	uid = status_value(text, "\nUid:");
+	state = status_value(text, "\nState:\t");
+	if (!tgid || !uid || !state || sscanf(uid, "%u %u %u", &real, &effective, &saved) != 3)
+		return -ESRCH;
+	*ret = (struct target){
+		.tid = tid,
+		.tgid = (pid_t)strtol(tgid, NULL, 10),
+		.uid = real,
+		.saved_uid = saved,
+		.state = *state,
+	};
+	return 0;
+}
+
+/* A memcgfs daemon at its limit would wait for itself. */
+static bool is_daemon(pid_t tgid)
+{
+	struct stat ours, theirs;
+	char path[32], comm[32];
+
+	snprintf(path, sizeof(path), "%d/comm", tgid);
+	if (proc_read(path, comm, sizeof(comm)) < 0 || strncmp(comm, "memcgfs", 7))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/exe", tgid);
+	return !stat(path, &theirs) && !stat("/proc/self/exe", &ours) &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+static int target_find(pid_t tid, const struct caller *c, struct target *ret)
+{
+	cleanup_close int ns = -1;
+	int r;
+
+	if (!tid) {
+		tid = c->pid;
+	} else {
+		ns = pid_namespace_open(c->pid);
+		if (ns >= 0)
+			tid = pid_from_namespace(ns, tid);
+		if (tid <= 0)
+			return -ESRCH;
+	}
+	r = target_read(tid, ret);
+	if (r)
+		return r;
+	if (is_daemon(ret->tgid))
+		return -EINVAL;
+	/* As cgroup1_procs_write() in the kernel has it. */
+	if (c->uid && c->uid != ret->uid && c->uid != ret->saved_uid)
+		return -EACCES;
+	return 0;
+}
+
+/* Its children of the time between entering the member map and the kernel's group: the kernel's
+ * group is right. */
+static void settle_children(struct manager *m, pid_t tgid, uint64_t since_usec)
+{
+	struct process *p, *next;
+
+	lease_dispatch(m->lease);
+	HASH_ITER (hh, m->processes, p, next) {
+		cleanup_free char *path = NULL;
+		struct group *g;
+
+		if (p->parent != tgid || p->born_usec < since_usec ||
+		    hierarchy_of(m->hierarchy, p->tgid, &path))
+			continue;
+		g = group_by_path(m, path);
+		if (!g || g == p->group)
+			continue;
+		lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
+		process_move(m, p, g);
+	}
+}
+
+/* A process that is not known yet: leases, and its place in the table. */
+static int process_enter(struct manager *m, const struct target *t, struct group *g,
+			 struct process **ret)
+{
+	struct lineage *lineage = NULL;
+	struct process *p;
+	int r;
+
+	r = lineage_new(m, t->tgid, &lineage);
+	if (r)
+		return r;
+	r = lease_member_set(m->lease, t->tgid, g->slot, false);
+	p = r ? NULL : process_new(m, t->tgid, g, lineage);
+	if (!p) {
+		lease_member_remove(m->lease, t->tgid);
+		lineage->nr_live++;
+		lineage_put(m, lineage);
+		return r ? r : -ESRCH;
+	}
+	p->shared_outside = true; /* until it execs: whoever forked it may be elsewhere */
+	*ret = p;
+	return 0;
+}
+
+/* What it used is used here now: rooms on both sides change. */
+static void after_move(struct manager *m, struct group *from, struct group *to)
+{
+	struct group *const sides[] = {from, to};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		for (struct group *g = sides[i]; g && g->parent; g = g->parent) {
+			group_true_up(m, g);
+			group_settle(m, g);
+		}
+	}
+}
+
+static int attach_known(struct manager *m, struct process *p, struct group *g,
+			const struct target *t, bool whole, const char *path)
+{
+	struct group *old = p->group;
+	int r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
+
+	if (!r)
+		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
+	if (r) {
+		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
+		return r;
+	}
+	if (old == g)
+		return 0;
+	process_move(m, p, g);
+	after_move(m, old, g);
+	return 0;
+}
+
+static int attach_new(struct manager *m, struct group *g, const struct target *t, bool whole,
+		      const char *path)
+{
+	struct process *p;
+	int r = process_enter(m, t, g, &p);
+
+	if (r)
+		return r;
+	r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
+	if (r) {
+		lease_member_remove(m->lease, t->tgid);
+		process_gone(m, p);
+		return r;
+	}
+	after_move(m, NULL, g);
+	return 0;
+}
+
+int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
+{
+	cleanup_free char *path = group_path(g);
+	uint64_t since = now_usec();
+	struct process *p;
+	struct target t;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = target_find(tid, c, &t);
+	if (r)
+		return r;
+	/* A thread's charges go to its leader's group: moving it alone changes what the kernel
+	 * lists, no more. */
+	if (!whole && t.tid != t.tgid)
+		return hierarchy_attach(m->hierarchy, path, t.tid, false);
+	lease_dispatch(m->lease); /* it may be a child not yet heard of */
+	p = process_find(m, t.tgid);
+	if (p)
+		r = attach_known(m, p, g, &t, whole, path);
+	else if (!g->parent || t.state == 'Z') /* nothing to charge */
+		r = hierarchy_attach(m->hierarchy, path, t.tid, whole);
+	else
+		r = attach_new(m, g, &t, whole, path);
+	if (!r)
+		settle_children(m, t.tgid, since);
+	return r;
+}

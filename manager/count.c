@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * True-up: what members use is read from /proc, and rooms are set from it. Sizes in pages.
+ * Thread: the manager's loop, but group_usage_bytes() and group_publish().
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/*
+ * Processes that share pages are counted by share (smaps_rollup, 10 ms per GiB) on the spot up to
+ * this size, 64 MiB or 0.6 ms; bigger ones when a worker looks, before anything of theirs is
+ * reclaimed.
+ */
+#define SHARE_INLINE_PAGES 16384
+
+/* What threads may touch before their next charge is kept free, up to this part of the limit. */
+#define RESERVE_DIVISOR 16
+
+/* Open shmem files are looked for again once a process has written this much more. */
+#define WRITTEN_STEP_BYTES (256 << 10)
+
+static void add_shmem_file(uint64_t dev, uint64_t ino, uint64_t nr_pages, void *userdata)
+{
+	uint64_t *sum = userdata;
+
+	(void)dev;
+	(void)ino;
+	*sum += nr_pages;
+}
+
+static void count_shmem_files(struct process *p)
+{
+	uint64_t written, sum = 0;
+
+	if (process_written_bytes(p->tgid, &written))
+		return;
+	if (!p->shmem_files && written < p->written + WRITTEN_STEP_BYTES)
+		return;
+	p->written = written;
+	if (!process_shmem_files(p->tgid, add_shmem_file, &sum))
+		atomic_put(&p->shmem_files, sum);
+}
+
+/* RssAnon and shmem, by share where pages are shared. */
+static uint64_t pages_of(const struct process *p, struct process_usage *u)
+{
+	uint64_t pages = u->rss_anon + u->rss_shmem, shmem_files;
+
+	if (p->shares_vm)
+		return 0;
+	if (process_shares_pages(p) || u->rss_shmem) {
+		if (u->rss_anon + u->rss_shmem > SHARE_INLINE_PAGES)
+			pages -= MIN(pages, atomic_get(&p->share_saved));
+		else if (!process_usage_read_shared(p->tgid, u))
+			pages = u->rss_anon + u->rss_shmem;
+	}
+	/* A mapped shmem file is in rss_shmem already. */
+	shmem_files = atomic_get(&p->shmem_files);
+	return pages + shmem_files - MIN(shmem_files, u->rss_shmem);
+}
+
+bool process_count(struct process *p)
+{
+	struct process_usage u;
+
+	if (process_usage_read(p->status_fd, &u))
+		return false;
+	p->nr_threads = u.nr_threads;
+	p->resident = u.rss_anon + u.rss_file + u.rss_shmem;
+	p->swap = u.swap;
+	if (p->shmem_files)
+		count_shmem_files(p);
+	p->pages = pages_of(p, &u);
+	return true;
+}
+
+uint64_t group_cache(const struct manager *m, const struct group *g)
+{
+	return g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
+}
+
+void group_publish(struct group *g, uint64_t usage_pages)
+{
+	struct res_counter *c = &g->record->memory;
+	uint64_t usage = pages_to_bytes(usage_pages), max = atomic_get(&c->max_usage);
+
+	atomic_put(&c->usage, usage);
+	while (usage > max && !__atomic_compare_exchange_n(&c->max_usage, &max, usage, true,
+							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static uint64_t nr_threads_below(const struct group *top)
+{
+	uint64_t nr = 0;
+
+	for (const struct group *g = top; g; g = group_next(top, g)) {
+		const struct process *p;
+
+		DL_FOREACH (g->members, p)
+			nr += p->nr_threads;
+	}
+	return nr;
+}
+
+int64_t group_room_wanted(const struct group *g)
+{
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t reserve = MIN(nr_threads_below(g) * LEASE_PAGES, limit / RESERVE_DIVISOR);
+
+	return (int64_t)limit - (int64_t)g->usage - (int64_t)reserve;
+}
+
+static uint64_t count_members(struct group *g)
+{
+	struct process *p;
+	uint64_t pages = 0;
+
+	DL_FOREACH (g->members, p)
+		if (process_count(p))
+			pages += p->pages;
+	return pages;
+}
+
+/* Sets usage in the whole subtree; returns g's. */
+static uint64_t count_subtree(struct manager *m, struct group *g)
+{
+	struct group *child;
+
+	g->usage = count_members(g) + group_cache(m, g);
+	for (child = g->children; child; child = child->hh.next)
+		g->usage += count_subtree(m, child);
+	group_publish(g, g->usage);
+	return g->usage;
+}
+
+void group_true_up(struct manager *m, struct group *g)
+{
+	int64_t seen = lease_slot_get_room(m->lease, g->slot);
+
+	count_subtree(m, g);
+	if (!g->parent)
+		return;
+	/* What was charged while we counted is counted twice for the moment: never too little. */
+	lease_slot_set_room(m->lease, g->slot,
+			    group_is_limited(g) ? group_room_wanted(g) : LEASE_NO_LIMIT, seen);
+}
+
+/*
+ * A member of a limited group used another tick of CPU: what it got without faults shows now. Only
+ * ever lowers rooms: what others were charged meanwhile is not known here.
+ */
+void process_on_tick(struct manager *m, const struct lease_record *r)
+{
+	struct process *p = process_find(m, (pid_t)r->tgid);
+	bool over = false;
+	uint64_t before;
+
+	if (!p)
+		p = process_discover(m, (pid_t)r->tgid);
+	if (!p)
+		return;
+	before = p->pages;
+	count_shmem_files(p);
+	if (!process_count(p))
+		return;
+	for (struct group *g = p->group; g->parent; g = g->parent) {
+		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
+
+		g->usage = g->usage + p->pages - MIN(before, g->usage + p->pages);
+		if (!group_is_limited(g))
+			continue;
+		room = group_room_wanted(g);
+		if (room < seen)
+			lease_slot_set_room(m->lease, g->slot, room, seen);
+		over |= room < 0 && p->pages > before;
+	}
+	if (over)
+		process_stop(m, p);
+}
+
+static uint64_t machine_usage_bytes(void)
+{
+	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
+	char text[4096];
+	uint64_t kb = 0;
+
+	if (read_file_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *at = strstr(text, keys[i]);
+
+		if (at)
+			kb += strtoull(at + strlen(keys[i]), NULL, 10);
+	}
+	return kb << 10;
+}
+
+uint64_t process_peek(const struct process *p, struct process_usage *ret)
+{
+	return process_usage_read(p->status_fd, ret) ? 0 : pages_of(p, ret);
+}
+
+static uint64_t peek_subtree(struct manager *m, const struct group *top)
+{
+	uint64_t pages = 0;
+
+	for (const struct group *g = top; g; g = group_next(top, g)) {
+		const struct process *p;
+		struct process_usage u;
+
+		pages += group_cache(m, g);
+		DL_FOREACH (g->members, p)
+			pages += process_peek(p, &u);
+	}
+	return pages;
+}
+
+uint64_t group_usage_bytes(struct manager *m, struct group *g)
+{
+	uint64_t pages;
+
+	if (!g->parent)
+		return machine_usage_bytes();
+	pages = peek_subtree(m, g);
+	group_publish(g, pages);
+	return pages_to_bytes(pages);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel hierarchy that holds membership: a named cgroup v1 hierarchy without controllers.
+ * Groups are named by their path below its root ("" is the root, "a/b" a group). Reached through a
+ * descriptor opened before the tree is mounted over it. Any thread.
+ */
+#ifndef MEMCGFS_HIERARCHY_H
+#define MEMCGFS_HIERARCHY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct hierarchy;
+
+/* Mount `none,name=NAME` on mountpoint and open it. 0 or -errno after one log_error(). */
+int hierarchy_mount_named(struct hierarchy **ret, const char *mountpoint, const char *name);
+/* Unmount it (after the tree over it has gone), close, free. NULL-safe, returns NULL. */
+struct hierarchy *hierarchy_unmount(struct hierarchy *h);
+struct hierarchy *hierarchy_free(struct hierarchy *h); /* without unmounting */
+
+int hierarchy_mkdir(struct hierarchy *h, const char *path);
+int hierarchy_rmdir(struct hierarchy *h,
+		    const char *path); /* -EBUSY with tasks or children, from the kernel */
+int hierarchy_rename(struct hierarchy *h, const char *path, const char *new_path);
+
+/* Move thread tid (whole: its process) to the group at path. -ESRCH, -EINVAL, … as the kernel says.
+ */
+int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whole);
+
+/*
+ * Pids in the group at path: threads, or processes. *ret is malloc'd and sorted; pids of this
+ * process's namespace. 0 or -errno.
+ */
+int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret,
+		   size_t *ret_nr);
+
+/* Path of the group that pid is in, malloc'd ("" for the root); -ESRCH. */
+int hierarchy_of(struct hierarchy *h, pid_t pid, char **ret);
+
+/* Child groups' names of the group at path, malloc'd array of malloc'd strings. */
+int hierarchy_children(struct hierarchy *h, const char *path, char ***ret, size_t *ret_nr);
+
+/* Descriptor of the group's directory, to be closed by the caller; -errno. */
+int hierarchy_open(struct hierarchy *h, const char *path);
+
+#endif

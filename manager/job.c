@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Jobs: what takes long is done by a worker on a copy of what it needs, and the result comes back
+ * to the loop. Made and freed on the manager's loop; job_run() is the worker's.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/* Below this a count by share costs no more than the page-out it may save. */
+#define SHARE_JOB_PAGES 16384
+
+void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->nr; i++)
+		process_put(j->processes[i]);
+	free(j->processes);
+	free(j->list);
+	free(j->share_saved);
+	free(j);
+}
+
+/* [loop] */
+static void job_done(struct manager *m, struct manager_request *r)
+{
+	struct job *j = (struct job *)((char *)r - offsetof(struct job, done));
+
+	if (j->kind == JOB_RECLAIM)
+		reclaim_done(m, j);
+	job_free(j);
+}
+
+static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->kind = kind;
+	j->manager = m;
+	j->done.run = job_done;
+	j->processes = calloc(room + 1, sizeof(*j->processes));
+	j->list = calloc(room + 1, sizeof(*j->list));
+	j->share_saved = calloc(room + 1, sizeof(*j->share_saved));
+	if (!j->processes || !j->list || !j->share_saved) {
+		job_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+static void job_add(struct job *j, struct process *p)
+{
+	j->list[j->nr] = (struct reclaim_process){
+		.pid = p->tgid,
+		.proc_fd = p->status_fd,
+		.hand = p->hand,
+		.rss = p->resident,
+	};
+	j->share_saved[j->nr] = process_shares_pages(p) && p->resident > SHARE_JOB_PAGES ? 0 : -1;
+	j->processes[j->nr++] = p;
+	p->nr_jobs++;
+}
+
+static size_t nr_members_below(const struct group *top)
+{
+	size_t nr = 0;
+
+	for (const struct group *g = top; g; g = group_next(top, g)) {
+		const struct process *p;
+
+		DL_FOREACH (g->members, p)
+			nr++;
+	}
+	return nr;
+}
+
+int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages)
+{
+	struct job *j = job_new(m, JOB_RECLAIM, nr_members_below(top));
+	struct process *p;
+
+	if (!j)
+		return -ENOMEM;
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		j->want[g->slot] = true;
+		j->cache += group_cache(m, g);
+		DL_FOREACH (g->members, p)
+			if (!p->shares_vm)
+				job_add(j, p);
+	}
+	j->group_id = group_id(top);
+	j->nr_pages = nr_pages;
+	j->anonymous = atomic_get(&top->record->swappiness) > 0;
+	top->job = j;
+	worker_submit(m->worker, j);
+	return 0;
+}
+
+int job_kill(struct manager *m, struct process *p)
+{
+	struct job *j = job_new(m, JOB_KILL, 1);
+
+	if (!j)
+		return -ENOMEM;
+	job_add(j, p);
+	worker_submit(m->worker, j);
+	return 0;
+}
+
+/* ---- on the worker ---- */
+
+/* Big processes that share pages: what is over the limit by RSS may not be so by share. Pages
+ * saved. */
+static uint64_t count_by_share(struct job *j)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < j->nr; i++) {
+		struct process_usage rss, share = {};
+
+		if (j->share_saved[i] < 0)
+			continue;
+		if (process_usage_read(j->list[i].proc_fd, &rss) ||
+		    process_usage_read_shared(j->list[i].pid, &share)) {
+			j->share_saved[i] = -1;
+			continue;
+		}
+		rss.rss_anon += rss.rss_shmem;
+		share.rss_anon += share.rss_shmem;
+		j->share_saved[i] = (int64_t)(rss.rss_anon - MIN(rss.rss_anon, share.rss_anon));
+		sum += (uint64_t)j->share_saved[i];
+	}
+	return sum;
+}
+
+static void drop_cache(struct job *j)
+{
+	cleanup_free struct reclaim_file *files = NULL;
+	cleanup_free struct lease_file *listed = NULL;
+	size_t nr;
+	int64_t n;
+
+	if (!j->cache || lease_files(j->manager->lease, j->want, &listed, &nr))
+		return;
+	files = calloc(nr + 1, sizeof(*files));
+	if (!files)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		files[i] = (struct reclaim_file){listed[i].dev_major, listed[i].dev_minor,
+						 listed[i].ino, listed[i].nr_pages};
+	n = cache_drop(files, nr, j->list, j->nr, j->nr_pages);
+	if (n > 0)
+		j->nr_dropped = (uint64_t)n;
+}
+
+static void reclaim(struct job *j)
+{
+	bool swap = j->anonymous && swap_free_pages();
+	bool files_left;
+	int64_t n;
+
+	if (count_by_share(j) >= j->nr_pages)
+		return;
+	drop_cache(j);
+	if (j->nr_dropped >= j->nr_pages)
+		return;
+	files_left = j->cache > j->nr_dropped;
+	if (!swap && !files_left)
+		return;
+	n = page_out(j->list, j->nr, j->nr_pages - j->nr_dropped, files_left);
+	if (n > 0)
+		j->nr_paged_out = (uint64_t)n;
+}
+
+void job_run(struct job *j)
+{
+	if (j->kind == JOB_KILL)
+		process_kill(j->list[0].pid, j->list[0].proc_fd);
+	else
+		reclaim(j);
+}

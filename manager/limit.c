@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * At the limit: who stands still waits here while memory is got back, and goes on when there is
+ * room. Sizes in pages. Thread: the manager's loop.
+ */
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/*
+ * Pages to get back at one limit hit, and the part of the limit they may be: fewer rounds the more
+ * it is, and more pages gone that are wanted again. See bench/RESULTS.md.
+ */
+#define RECLAIM_BATCH         2048
+#define RECLAIM_BATCH_DIVISOR 2
+
+/* Rounds that bring something back and yet no room, before OOM: as MAX_RECLAIM_RETRIES in the
+ * kernel. */
+#define RECLAIM_MAX_ROUNDS 16
+
+/* ---- waiting ---- */
+
+static void process_wait(struct process *p, struct group *g)
+{
+	p->waits_for = g;
+	DL_APPEND2(g->waiters, p, wait_prev, wait_next);
+}
+
+void process_unwait(struct manager *m, struct process *p)
+{
+	if (p->noted)
+		DL_DELETE2(m->stops, p, wait_prev, wait_next);
+	else if (p->waits_for)
+		DL_DELETE2(p->waits_for->waiters, p, wait_prev, wait_next);
+	p->noted = false;
+	p->waits_for = NULL;
+	p->wait_prev = p->wait_next = NULL;
+}
+
+/* All of g's waiters go on, or on to wait for a group further up. */
+static void group_release(struct manager *m, struct group *g)
+{
+	struct process *all = g->waiters, *p, *next;
+
+	g->waiters = NULL;
+	g->nr_rounds = 0;
+	g->victim = 0;
+	group_oom_end(g);
+	DL_FOREACH_SAFE2(all, p, next, wait_next)
+	{
+		p->waits_for = NULL;
+		p->wait_prev = p->wait_next = NULL;
+		process_settle(m, p);
+	}
+}
+
+/* ---- reclaim ---- */
+
+static void group_reclaim(struct manager *m, struct group *g)
+{
+	int64_t room = group_room_wanted(g);
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
+
+	g->nr_rounds++;
+	if (job_reclaim(m, g, MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0)))
+		group_oom(m, g);
+}
+
+static void group_hit_limit(struct manager *m, struct group *g)
+{
+	atomic_inc(&g->record->memory.failcnt, 1);
+	group_count_event(g, GROUP_EVENT_MAX, 1);
+	g->nr_rounds = 0;
+	group_reclaim(m, g);
+}
+
+void process_settle(struct manager *m, struct process *p)
+{
+	for (struct group *g = p->group; g->parent; g = g->parent) {
+		bool busy = g->waiters || g->job;
+
+		if (!group_is_limited(g) || (!busy && lease_slot_get_room(m->lease, g->slot) >= 0))
+			continue;
+		if (!busy) {
+			group_true_up(m, g);
+			if (group_room_wanted(g) > 0)
+				continue;
+		}
+		process_wait(p, g);
+		if (!busy)
+			group_hit_limit(m, g);
+		return;
+	}
+	process_continue(m, p);
+}
+
+void stops_settle(struct manager *m)
+{
+	while (m->stops) {
+		struct process *p = m->stops;
+
+		process_unwait(m, p);
+		process_settle(m, p);
+	}
+}
+
+void process_on_stop(struct manager *m, const struct lease_record *r)
+{
+	struct process *p = process_find(m, (pid_t)r->tgid);
+
+	if (!p)
+		p = process_discover(m, (pid_t)r->tgid);
+	if (p)
+		process_stopped(m, p);
+}
+
+void group_settle(struct manager *m, struct group *g)
+{
+	if (!g->parent || g->job || !g->waiters)
+		return;
+	group_true_up(m, g);
+	if (!group_is_limited(g) || group_room_wanted(g) > 0)
+		group_release(m, g);
+	else if (!g->victim)
+		group_oom(m, g);
+}
+
+void group_settle_up(struct manager *m, struct group *g)
+{
+	for (; g; g = g->parent)
+		group_settle(m, g);
+}
+
+/* ---- changing the limit ---- */
+
+void group_limited_changed(struct manager *m, struct group *top)
+{
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		bool limited = false;
+
+		for (const struct group *x = g; x && !limited; x = x->parent)
+			limited = group_is_limited(x);
+		lease_slot_set_limited(m->lease, g->slot, limited);
+	}
+	group_true_up(m, top);
+}
+
+static void limit_done(struct group *g, int error)
+{
+	group_done_fn done = g->limit_done;
+
+	g->limit_pending = false;
+	g->limit_done = NULL;
+	done(error, g->limit_userdata);
+}
+
+void group_limit_fail(struct group *g, int error)
+{
+	if (g->limit_pending)
+		limit_done(g, error);
+}
+
+static void limit_apply(struct manager *m, struct group *g, uint64_t bytes)
+{
+	atomic_put(&g->record->memory.limit, bytes);
+	group_limited_changed(m, g);
+	group_settle(m, g);
+}
+
+/* Usage was above the limit wanted: is it still, after one more round of reclaim? */
+static void limit_go_on(struct manager *m, struct group *g, bool progress)
+{
+	uint64_t wanted = bytes_to_pages(g->limit_wanted_bytes);
+
+	group_true_up(m, g);
+	if (g->usage <= wanted) {
+		uint64_t bytes = g->limit_wanted_bytes;
+
+		limit_done(g, 0);
+		limit_apply(m, g, bytes);
+		return;
+	}
+	g->nr_rounds++;
+	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
+	    job_reclaim(m, g, g->usage - wanted)) {
+		limit_done(g, -EBUSY);
+		group_settle(m, g);
+	}
+}
+
+void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
+		     void *userdata)
+{
+	bytes = MIN(bytes, LIMIT_MAX_BYTES) & ~4095ULL;
+	if (!g->parent) {
+		done(-EINVAL, userdata);
+		return;
+	}
+	if (g->limit_pending) {
+		done(-EBUSY, userdata);
+		return;
+	}
+	group_true_up(m, g);
+	if (g->usage <= bytes_to_pages(bytes)) {
+		limit_apply(m, g, bytes);
+		done(0, userdata);
+		return;
+	}
+	g->limit_pending = true;
+	g->limit_wanted_bytes = bytes;
+	g->limit_done = done;
+	g->limit_userdata = userdata;
+	if (g->job) /* what it gets back counts as the first round */
+		return;
+	g->nr_rounds = 0;
+	limit_go_on(m, g, true);
+}
+
+/* ---- a round of reclaim is over ---- */
+
+static bool job_take_results(struct group *g, struct job *j)
+{
+	bool progress = j->nr_dropped || j->nr_paged_out;
+
+	for (size_t i = 0; i < j->nr; i++) {
+		struct process *p = j->processes[i];
+
+		p->hand = j->list[i].hand;
+		if (j->share_saved[i] < 0)
+			continue;
+		progress |= (uint64_t)j->share_saved[i] > atomic_get(&p->share_saved);
+		atomic_put(&p->share_saved, (uint64_t)j->share_saved[i]);
+	}
+	if (!g)
+		return progress;
+	group_count_event(g, GROUP_EVENT_RECLAIM_DIRECT, j->nr_dropped + j->nr_paged_out);
+	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
+	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
+	return progress;
+}
+
+void reclaim_done(struct manager *m, struct job *j)
+{
+	struct group *g = j->group_id ? manager_group(m, j->group_id) : NULL;
+	bool progress = job_take_results(g, j);
+
+	if (!g)
+		return;
+	g->job = NULL;
+	if (g->limit_pending) {
+		limit_go_on(m, g, progress);
+		return;
+	}
+	if (!g->waiters)
+		return;
+	group_true_up(m, g);
+	if (!group_is_limited(g) || group_room_wanted(g) > 0)
+		group_release(m, g);
+	else if (progress && g->nr_rounds < RECLAIM_MAX_ROUNDS)
+		group_reclaim(m, g);
+	else
+		group_oom(m, g);
+}

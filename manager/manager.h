@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The manager as the mounted tree sees it: groups, and what may be done to them.
+ *
+ * Threads. The manager's loop owns every group. Functions marked [loop] are called on it, from a
+ * request's run(). Functions marked [read] may be called on any thread between manager_rdlock() and
+ * manager_unlock(), which keep the tree's shape still: short, no waiting in between. Strings and
+ * pointers they return are good until manager_unlock().
+ */
+#ifndef MEMCGFS_MANAGER_H
+#define MEMCGFS_MANAGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "manager/state.h"
+
+struct manager;
+struct group;
+
+struct lease;
+struct hierarchy;
+struct keeper_link;
+
+struct manager_config {
+	struct state *state;
+	struct lease *lease;
+	struct hierarchy *hierarchy;
+	struct keeper_link *keeper; /* NULL: nobody to hold descriptors (tests) */
+	const struct file_attr
+		*default_attr; /* what a new group's control files begin with, from index 1 */
+	unsigned nr_attr;
+};
+
+/* In the server: adopt what state and hierarchy hold, then manager_run() until manager_quit(). 0 or
+ * -errno. */
+int manager_new(struct manager **ret, const struct manager_config *config);
+struct manager *manager_free(struct manager *m); /* NULL-safe, returns NULL */
+int manager_run(struct manager *m);              /* the exit status */
+
+/* ---- requests ---- */
+
+struct manager_request {
+	void (*run)(struct manager *m, struct manager_request *r); /* [loop] */
+	struct manager_request *next;
+};
+
+/* Any thread: have r->run() called on the manager's loop, in order of submission. r stays the
+ * caller's. */
+void manager_submit(struct manager *m, struct manager_request *r);
+
+/* Any thread: end the loop, continue all that was stopped, and leave the process with status. */
+void manager_quit(struct manager *m, int status);
+
+void manager_rdlock(struct manager *m);
+void manager_unlock(struct manager *m);
+
+/* ---- the tree's shape [read] or [loop] ---- */
+
+/* A group's id: generation and slot in one, never 0, never reused for another group in the life of
+ * the state file. */
+uint64_t group_id(const struct group *g);
+struct group *manager_root(struct manager *m);
+struct group *manager_group(struct manager *m, uint64_t id); /* NULL: removed */
+struct group *group_child(const struct group *g, const char *name);
+struct group *group_parent(const struct group *g); /* NULL for the root */
+struct group *group_first_child(const struct group *g);
+struct group *group_next_sibling(const struct group *g);
+const char *group_name(const struct group *g);
+unsigned group_nr_children(const struct group *g);
+
+/* Mode, owner and time of the directory (index 0) or of control file `index`. */
+const struct file_attr *group_attr(const struct group *g, unsigned index);
+
+/* Settings and counters; read single u64 fields with atomic_get(). */
+const struct group_record *group_record(const struct group *g);
+
+/* ---- what a group uses [read] or [loop] ---- */
+
+/* Fresh from the members' /proc files and the lease map; also raises max_usage. Bytes. Includes
+ * children. */
+uint64_t group_usage_bytes(struct manager *m, struct group *g);
+
+/* memory.stat's figures of this group alone, without children. Bytes, but for the pg* counts. */
+struct group_stat {
+	uint64_t cache, rss, rss_huge, shmem, mapped_file, dirty, writeback;
+	uint64_t refault_anon, refault_file, swap, swapcached;
+	uint64_t pgpgin, pgpgout, pgfault, pgmajfault;
+	uint64_t inactive_anon, active_anon, inactive_file, active_file, unevictable;
+};
+void group_stat(struct manager *m, struct group *g, struct group_stat *ret);
+/* Adds what a group's children use, recursively, to *sum (which has the group's own figures). */
+void group_stat_add_children(struct manager *m, struct group *g, struct group_stat *sum);
+
+/* The smallest limit of the group and those above it, in bytes. */
+uint64_t group_hierarchical_limit(const struct group *g);
+
+/*
+ * Text of tasks (procs: cgroup.procs) with pids as the process `reader` sees them. *ret is
+ * malloc'd. 0 or -errno.
+ */
+int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, char **ret,
+		size_t *ret_len);
+
+/* Who writes: pid is a thread's id as the kernel's FUSE request gives it. */
+struct caller {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+
+/* ---- changes [loop]; 0 or -errno, nothing changed on failure ---- */
+
+/* The directory and its files get the caller's uid and gid, the modes of
+ * manager_config.default_attr. */
+int group_mkdir(struct manager *m, struct group *parent, const char *name, mode_t mode,
+		const struct caller *c, struct group **ret);
+int group_rmdir(struct manager *m, struct group *parent, const char *name);
+int group_rename(struct manager *m, struct group *parent, const char *name,
+		 struct group *new_parent, const char *new_name);
+
+/* mask: bits of MANAGER_ATTR_*. */
+enum { MANAGER_ATTR_MODE = 1, MANAGER_ATTR_UID = 2, MANAGER_ATTR_GID = 4, MANAGER_ATTR_MTIME = 8 };
+int group_set_attr(struct manager *m, struct group *g, unsigned index, const struct file_attr *a,
+		   unsigned mask);
+
+/* Extended attributes live on the group's directory in the hierarchy underneath. */
+int group_set_xattr(struct manager *m, struct group *g, const char *name, const void *value,
+		    size_t size, int flags);
+ssize_t group_get_xattr(struct manager *m, struct group *g, const char *name, void *value,
+			size_t size);
+ssize_t group_list_xattr(struct manager *m, struct group *g, char *list, size_t size);
+int group_remove_xattr(struct manager *m, struct group *g, const char *name);
+
+/* Move the thread tid, or its whole process, here. pid 0: the caller. tid is in the caller's pid
+ * namespace. */
+int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole_process,
+		 const struct caller *c);
+
+/*
+ * Set the limit; when usage is above it, reclaim first: done() is then called later, on the loop.
+ * done(0) when set, done(-EBUSY) when usage cannot be brought under it (limit unchanged),
+ * done(-ENODEV) when the group goes meanwhile. bytes is rounded down to pages here. done may be
+ * called before this returns.
+ */
+typedef void (*group_done_fn)(int error, void *userdata);
+void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
+		     void *userdata);
+
+int group_reset_failcnt(struct manager *m, struct group *g);
+int group_reset_max_usage(struct manager *m, struct group *g); /* to the present usage */
+int group_set_swappiness(struct manager *m, struct group *g,
+			 uint64_t value); /* 0 to 200, else -EINVAL */
+int group_set_oom_kill_disable(struct manager *m, struct group *g,
+			       uint64_t value); /* 0 or 1; root -EINVAL */
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inside of the manager. Everything here belongs to the manager's loop; what other threads may
+ * read is marked "shape" and changes only under manager_wrlock(). Sizes in pages unless the name
+ * says bytes.
+ */
+#ifndef MEMCGFS_MANAGER_PRIVATE_H
+#define MEMCGFS_MANAGER_PRIVATE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <systemd/sd-event.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "accounting/lease.h"
+#include "accounting/process_usage.h"
+#include "manager/hierarchy.h"
+#include "manager/manager.h"
+#include "reclaim/reclaim.h"
+
+/* The events that one attach armed. All who descend from it inherited them, and they end when the
+ * last of those has gone. */
+struct lineage {
+	uint64_t *ids; /* the keeper's names for fds */
+	int *fds;
+	unsigned nr_fds;
+	unsigned nr_live; /* processes */
+};
+
+/* Processes that share pages since a fork: what they use is counted by share. */
+struct family {
+	unsigned nr_live;
+};
+
+struct process {
+	pid_t tgid;
+	UT_hash_handle hh;           /* shape: manager.processes */
+	struct process *prev, *next; /* shape: group.members */
+	struct group *group;         /* shape; NULL once it has gone */
+	int status_fd;               /* shape: /proc/PID/status, proves who it is */
+	bool shares_vm;              /* between vfork and exec: the memory is the parent's */
+	bool shared_outside; /* attached without exec since: may share pages with who forked it */
+	struct lineage *lineage;
+	struct family *family;
+	pid_t parent;
+	uint64_t born_usec;
+
+	/* As last counted. */
+	uint64_t pages;    /* that count against limits */
+	uint64_t resident; /* RssAnon + RssFile + RssShmem */
+	uint64_t swap;
+	uint32_t nr_threads;
+	uint64_t shmem_files; /* pages of open tmpfs files and memfds; atomic */
+	uint64_t written;     /* bytes written when those were last looked for */
+	uint64_t share_saved; /* what its share is below its RSS, for processes too big to ask at
+				 each count; atomic */
+
+	/* Reclaim. */
+	uint64_t hand;
+	unsigned nr_jobs; /* that hold a pointer here */
+
+	/* Stops of ours. */
+	bool stopped;
+	uint64_t stopped_usec;
+	int guard_fd;            /* continues it should we die; -1 */
+	bool noted;              /* is in manager.stops */
+	struct group *waits_for; /* whose limit it waits at: is in its waiters */
+	struct process *wait_prev, *wait_next;
+};
+
+struct job;
+
+struct group {
+	struct group_record *record;
+	uint32_t slot;
+	struct group *parent;    /* shape */
+	struct group *children;  /* shape: by name */
+	UT_hash_handle hh;       /* shape: parent->children */
+	struct process *members; /* shape */
+
+	uint64_t usage;          /* pages, as last counted, children included */
+	struct process *waiters; /* members stopped at this group's limit */
+	struct job *job;         /* reclaim under way for this group */
+	unsigned nr_rounds;      /* of reclaim since somebody last went on */
+	pid_t victim;            /* killed and not yet gone */
+	bool oom;                /* nothing left to reclaim, nobody killed */
+
+	bool limit_pending; /* a write of the limit waits for reclaim */
+	uint64_t limit_wanted_bytes;
+	group_done_fn limit_done;
+	void *limit_userdata;
+};
+
+struct worker;
+
+struct manager {
+	struct manager_config config;
+	struct state *state;
+	struct lease *lease;
+	struct hierarchy *hierarchy;
+	sd_event *event;
+	sd_event_source *retry; /* looks again at groups that wait with nothing under way */
+	sd_event_source *keeper_source;
+	pthread_rwlock_t lock;                  /* shape */
+	struct group *groups[STATE_MAX_GROUPS]; /* shape: by slot */
+	struct process *processes;              /* shape: by tgid */
+	struct lineage *adopted;                /* of what an earlier server armed */
+	struct process *stops;                  /* records not yet acted on, by wait_next */
+	struct worker *worker;
+	uint64_t next_lease_id;
+	int guard_pipe[2];
+
+	pthread_mutex_t requests_lock;
+	struct manager_request *requests, *requests_tail;
+	int requests_fd;
+	int exit_status;
+	unsigned nr_lost; /* records the kernel could not deliver, as last said */
+};
+
+void manager_wrlock(struct manager *m);
+
+static inline uint64_t bytes_to_pages(uint64_t bytes)
+{
+	return bytes / 4096;
+}
+
+static inline uint64_t pages_to_bytes(uint64_t pages)
+{
+	return pages * 4096;
+}
+
+static inline bool group_is_limited(const struct group *g)
+{
+	return g->record->memory.limit < LIMIT_MAX_BYTES;
+}
+
+/* ---- group.c ---- */
+int group_adopt_root(struct manager *m);
+int group_adopt_new(struct manager *m, struct group *parent, const char *name, struct group **ret);
+struct group *group_adopt_record(struct manager *m, uint32_t slot, struct group *parent);
+void groups_free(struct manager *m);
+/* Path below the hierarchy's root, malloc'd; NULL without memory. */
+char *group_path(const struct group *g);
+/* Next group of the subtree below top after g, parents first; NULL at the end. Start with g = top.
+ */
+struct group *group_next(const struct group *top, const struct group *g);
+void group_count_event(struct group *g, enum group_event event, uint64_t n);
+
+struct group *group_by_path(struct manager *m, const char *path);
+
+/* ---- adopt.c ---- */
+int groups_adopt(struct manager *m);
+
+/* ---- process.c ---- */
+struct process *process_find(struct manager *m, pid_t tgid);
+/* Enter a process that has leases (lineage) into group g. NULL: gone or no memory. */
+struct process *process_new(struct manager *m, pid_t tgid, struct group *g,
+			    struct lineage *lineage);
+void process_move(struct manager *m, struct process *p, struct group *g);
+void process_gone(struct manager *m, struct process *p);
+void process_put(struct process *p); /* a job lets go */
+bool process_shares_pages(const struct process *p);
+/* A process that must be a member, by the lease map, but is not known. */
+struct process *process_discover(struct manager *m, pid_t tgid);
+void process_on_fork(struct manager *m, const struct lease_record *r);
+void process_on_exec(struct manager *m, const struct lease_record *r);
+void process_on_exit(struct manager *m, const struct lease_record *r);
+void processes_free(struct manager *m);
+
+/* ---- lineage.c ---- */
+/* Arm every thread of tgid. 0 or -errno (-ESRCH, -ENOSPC). */
+int lineage_new(struct manager *m, pid_t tgid, struct lineage **ret);
+struct lineage *lineage_put(struct manager *m,
+			    struct lineage *l); /* one process fewer; returns NULL */
+int lineage_adopt(struct manager *m);
+
+/* ---- count.c ---- */
+/* Read what p uses into p->pages and the rest. False when it has gone. */
+bool process_count(struct process *p);
+/* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
+void group_true_up(struct manager *m, struct group *g);
+/* Pages the group may still be charged before somebody is stopped; negative: over. */
+int64_t group_room_wanted(const struct group *g);
+void process_on_tick(struct manager *m, const struct lease_record *r);
+/* Publish usage (pages) as g's, raising max_usage. Any thread. */
+void group_publish(struct group *g, uint64_t usage_pages);
+/* Read p's figures without changing it: rss_anon and rss_shmem by share where pages are shared.
+ * Pages that count. Any thread. */
+uint64_t process_peek(const struct process *p, struct process_usage *ret);
+/* Pages of page cache charged to this group alone. */
+uint64_t group_cache(const struct manager *m, const struct group *g);
+
+/* ---- stop.c ---- */
+void process_stopped(struct manager *m, struct process *p); /* it is: by its lease */
+void process_stop(struct manager *m, struct process *p);
+void process_continue(struct manager *m, struct process *p);
+int guard_new(struct manager *m);
+void guard_free(struct manager *m);
+
+/* ---- limit.c ---- */
+void process_on_stop(struct manager *m, const struct lease_record *r);
+/* Act on all stops noted since the last call. */
+void stops_settle(struct manager *m);
+/* p stands still: find the group in whose limit's way it is, or let it go on. */
+void process_settle(struct manager *m, struct process *p);
+/* g may have room now: let its waiters go on, or reclaim, or OOM. */
+void group_settle(struct manager *m, struct group *g);
+/* The same for g and all above it. */
+void group_settle_up(struct manager *m, struct group *g);
+void process_unwait(struct manager *m, struct process *p);
+void group_limited_changed(struct manager *m, struct group *g);
+void group_limit_fail(struct group *g, int error);
+
+/* ---- oom.c ---- */
+/* Nothing could be reclaimed for g. */
+void group_oom(struct manager *m, struct group *g);
+void group_oom_end(struct group *g);
+int oom_retry(sd_event_source *s, uint64_t usec, void *userdata);
+/* Read a file below /proc. Length or -errno. */
+ssize_t proc_read(const char *path, char *buf, size_t size);
+
+/* ---- worker.c, job.c ---- */
+int worker_new(struct manager *m, struct worker **ret);
+struct worker *worker_free(struct worker *w);
+enum job_kind { JOB_RECLAIM, JOB_KILL };
+struct job {
+	enum job_kind kind;
+	uint64_t group_id;
+	struct process **processes;
+	struct reclaim_process *list; /* same order */
+	int64_t *share_saved;         /* in: 0 asks for it, -1 does not; out: RSS minus share */
+	size_t nr;
+	bool want[STATE_MAX_GROUPS]; /* slots whose page cache may be dropped */
+	uint64_t limit, cache;       /* pages */
+	uint64_t nr_pages;           /* to get back */
+	bool anonymous;              /* may be paged out (swappiness) */
+	/* Results. */
+	uint64_t nr_dropped, nr_paged_out;
+	int error;
+	struct manager_request done;
+	struct manager *manager;
+	struct job *next;
+};
+/* Start reclaim of nr_pages in g's subtree; 0 or -errno. g->job is set. */
+int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages);
+int job_kill(struct manager *m, struct process *p);
+void worker_submit(struct worker *w, struct job *j);
+/* [worker] */
+void job_run(struct job *j);
+/* [loop] a finished job */
+void job_free(struct job *j);
+void reclaim_done(struct manager *m, struct job *j); /* limit.c */
+
+#endif

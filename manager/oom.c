@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Out of memory: nothing can be got back for a group at its limit. The choice of the victim is the
+ * kernel's (oom_badness() in mm/oom_kill.c): resident and swapped pages, plus oom_score_adj
+ * thousandths of the limit. Sizes in pages. Thread: the manager's loop.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/* How soon a group that waits with nothing under way is looked at again: members may free memory
+ * without telling. */
+#define RETRY_USEC 20000
+
+#define OOM_SCORE_ADJ_MIN (-1000)
+
+static int oom_score_adj(pid_t pid)
+{
+	char path[40], text[16];
+
+	snprintf(path, sizeof(path), "%d/oom_score_adj", pid);
+	return proc_read(path, text, sizeof(text)) < 0 ? 0 : (int)strtol(text, NULL, 10);
+}
+
+/* How much would be gained; below 0: not to be killed. */
+static int64_t badness(const struct process *p, uint64_t limit)
+{
+	int64_t points;
+	int adj;
+
+	if (p->shares_vm)
+		return -1;
+	adj = oom_score_adj(p->tgid);
+	if (adj == OOM_SCORE_ADJ_MIN)
+		return -1;
+	points = (int64_t)(p->resident + p->swap) + adj * (int64_t)limit / 1000;
+	return MAX(points, 0);
+}
+
+static struct process *choose_victim(struct group *top)
+{
+	uint64_t limit = bytes_to_pages(top->record->memory.limit);
+	struct process *p, *victim = NULL;
+	int64_t most = -1;
+
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		DL_FOREACH (g->members, p) {
+			int64_t points = badness(p, limit);
+
+			if (points > most) {
+				most = points;
+				victim = p;
+			}
+		}
+	}
+	return victim;
+}
+
+static void log_kill(const struct group *g, const struct process *p)
+{
+	cleanup_free char *path = group_path(g);
+	char comm_path[40], comm[32] = "";
+
+	snprintf(comm_path, sizeof(comm_path), "%d/comm", p->tgid);
+	if (proc_read(comm_path, comm, sizeof(comm)) > 0)
+		comm[strcspn(comm, "\n")] = 0;
+	log_warning("group /%s: out of memory: usage %" PRIu64 " kB, limit %" PRIu64
+		    " kB, nothing left to reclaim: killed process %d (%s), resident %" PRIu64
+		    " kB, swap %" PRIu64 " kB, oom_score_adj %d",
+		    path ? path : "?", g->usage * 4, (uint64_t)g->record->memory.limit >> 10,
+		    p->tgid, comm, p->resident * 4, p->swap * 4, oom_score_adj(p->tgid));
+}
+
+static void oom_kill(struct manager *m, struct group *g, struct process *p)
+{
+	log_kill(g, p);
+	g->victim = p->tgid;
+	atomic_inc(&p->group->record->oom_kill, 1);
+	group_count_event(p->group, GROUP_EVENT_OOM_KILL, 1);
+	if (job_kill(m, p))
+		kill(p->tgid, SIGKILL); /* no memory for a job: by pid, then */
+}
+
+static void set_under_oom(struct group *top, uint64_t value)
+{
+	for (struct group *g = top; g; g = group_next(top, g))
+		atomic_put(&g->record->under_oom, value);
+}
+
+void group_oom_end(struct group *g)
+{
+	if (g->oom)
+		set_under_oom(g, 0);
+	g->oom = false;
+}
+
+static bool anybody_waits_idle(struct manager *m)
+{
+	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g))
+		if (g->waiters && !g->job)
+			return true;
+	return false;
+}
+
+static void retry_arm(struct manager *m)
+{
+	sd_event_source_set_time_relative(m->retry, RETRY_USEC);
+	sd_event_source_set_enabled(m->retry, SD_EVENT_ONESHOT);
+}
+
+/* Runs only while somebody stands still with nothing under way to change it. */
+int oom_retry(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)s;
+	(void)usec;
+	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g))
+		group_settle(m, g);
+	if (anybody_waits_idle(m))
+		retry_arm(m);
+	return 0;
+}
+
+void group_oom(struct manager *m, struct group *g)
+{
+	struct process *p;
+
+	retry_arm(m);
+	if (!g->oom)
+		group_count_event(g, GROUP_EVENT_OOM, 1);
+	if (!atomic_get(&g->record->oom_kill_disable)) {
+		p = choose_victim(g);
+		if (p) {
+			group_oom_end(g);
+			oom_kill(m, g, p);
+			return;
+		}
+		if (!g->oom) {
+			cleanup_free char *path = group_path(g);
+
+			log_warning("group /%s: out of memory, and no member may be killed",
+				    path ? path : "?");
+		}
+	}
+	if (!g->oom)
+		set_under_oom(g, 1);
+	g->oom = true;
+}

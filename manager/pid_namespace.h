@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pids as another process sees them. Any thread. */
+#ifndef MEMCGFS_PID_NAMESPACE_H
+#define MEMCGFS_PID_NAMESPACE_H
+
+#include <sys/types.h>
+
+/*
+ * Descriptor of the pid namespace of process (or thread) `of`; -ENOENT when it is our own, so that
+ * there is nothing to translate; -errno.
+ */
+int pid_namespace_open(pid_t of);
+
+/* Our pid for what is `pid` in the namespace, or -ESRCH. */
+pid_t pid_from_namespace(int ns_fd, pid_t pid);
+
+/* What our pid is in the namespace; 0 where it cannot be seen from there. */
+pid_t pid_in_namespace(int ns_fd, pid_t pid);
+
+#endif

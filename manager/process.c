@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Member processes: the table of them, and how it follows fork, exec and exit. The lists are shape:
+ * they change under the write lock. Thread: the manager's loop.
+ */
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+struct process *process_find(struct manager *m, pid_t tgid)
+{
+	struct process *p;
+
+	HASH_FIND_INT(m->processes, &tgid, p);
+	return p;
+}
+
+bool process_shares_pages(const struct process *p)
+{
+	return p->shared_outside || (p->family && p->family->nr_live > 1);
+}
+
+static void family_leave(struct process *p)
+{
+	if (p->family && !--p->family->nr_live)
+		free(p->family);
+	p->family = NULL;
+}
+
+static void family_join(struct process *p, struct process *parent)
+{
+	if (!parent->family) {
+		parent->family = calloc(1, sizeof(*parent->family));
+		if (!parent->family) {
+			p->shared_outside = true;
+			return;
+		}
+		parent->family->nr_live = 1;
+	}
+	p->family = parent->family;
+	p->family->nr_live++;
+}
+
+struct process *process_new(struct manager *m, pid_t tgid, struct group *g, struct lineage *lineage)
+{
+	struct process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->tgid = tgid;
+	p->group = g;
+	p->lineage = lineage;
+	p->guard_fd = -1;
+	p->nr_threads = 1;
+	p->born_usec = now_usec();
+	p->status_fd = process_usage_open(tgid);
+	if (p->status_fd < 0) {
+		free(p);
+		return NULL;
+	}
+	if (lineage)
+		lineage->nr_live++;
+	manager_wrlock(m);
+	HASH_ADD_INT(m->processes, tgid, p);
+	DL_APPEND(g->members, p);
+	manager_unlock(m);
+	return p;
+}
+
+void process_move(struct manager *m, struct process *p, struct group *g)
+{
+	manager_wrlock(m);
+	DL_DELETE(p->group->members, p);
+	p->group = g;
+	DL_APPEND(g->members, p);
+	manager_unlock(m);
+}
+
+static void process_free(struct process *p)
+{
+	close(p->status_fd);
+	if (p->guard_fd >= 0)
+		close(p->guard_fd);
+	free(p);
+}
+
+void process_put(struct process *p)
+{
+	if (!--p->nr_jobs && !p->group)
+		process_free(p);
+}
+
+void process_gone(struct manager *m, struct process *p)
+{
+	process_unwait(m, p);
+	p->lineage = lineage_put(m, p->lineage);
+	manager_wrlock(m);
+	family_leave(p);
+	HASH_DEL(m->processes, p);
+	DL_DELETE(p->group->members, p);
+	p->group = NULL;
+	manager_unlock(m);
+	if (!p->nr_jobs)
+		process_free(p);
+}
+
+struct process *process_discover(struct manager *m, pid_t tgid)
+{
+	struct lease_member member;
+	struct group *g;
+	struct process *p;
+
+	if (lease_member_get(m->lease, tgid, &member) || member.slot >= STATE_MAX_GROUPS)
+		return NULL;
+	g = m->groups[member.slot];
+	if (!g)
+		return NULL;
+	p = process_new(m, tgid, g, m->adopted);
+	if (p)
+		p->shared_outside = true;
+	return p;
+}
+
+/*
+ * A child's group is what the lease map gave it at its birth. While its parent is being attached
+ * that may be ahead of the kernel's membership; group_attach() sets that right.
+ */
+void process_on_fork(struct manager *m, const struct lease_record *r)
+{
+	struct process *parent = process_find(m, (pid_t)r->tgid), *p;
+	struct group *g = r->slot < STATE_MAX_GROUPS ? m->groups[r->slot] : NULL;
+	struct lease_member member;
+
+	if (!g || process_find(m, (pid_t)r->child))
+		return;
+	/* The table was full: the one place where the kernel could not do it itself. */
+	if (lease_member_get(m->lease, (pid_t)r->child, &member))
+		if (lease_member_set(m->lease, (pid_t)r->child, r->slot, false))
+			log_warning(
+				"process %u: no room in the table of members, it is not limited",
+				r->child);
+	p = process_new(m, (pid_t)r->child, g, parent ? parent->lineage : m->adopted);
+	if (!p)
+		return; /* gone already: its exit record finds nothing */
+	p->parent = (pid_t)r->tgid;
+	manager_wrlock(m);
+	p->shares_vm = r->shares_vm;
+	if (parent && !p->shares_vm)
+		family_join(p, parent);
+	else
+		p->shared_outside = !p->shares_vm;
+	manager_unlock(m);
+}
+
+void process_on_exec(struct manager *m, const struct lease_record *r)
+{
+	struct process *p = process_find(m, (pid_t)r->tgid);
+	struct lineage *fresh;
+	int error;
+
+	if (!p)
+		return;
+	manager_wrlock(m);
+	family_leave(p);
+	p->shares_vm = false;
+	p->shared_outside = false;
+	p->share_saved = 0;
+	manager_unlock(m);
+	p->hand = 0;
+	if (!r->lost_lease)
+		return;
+	error = lineage_new(m, p->tgid, &fresh);
+	if (error) {
+		if (error != -ESRCH)
+			log_warning("process %d lost its lease at exec and cannot have another: %s",
+				    p->tgid, strerror(-error));
+		return;
+	}
+	lineage_put(m, p->lineage);
+	p->lineage = fresh;
+	fresh->nr_live++;
+}
+
+void process_on_exit(struct manager *m, const struct lease_record *r)
+{
+	struct process *p = process_find(m, (pid_t)r->tgid);
+	struct group *g;
+
+	if (!p)
+		return;
+	g = p->group;
+	for (struct group *x = g; x; x = x->parent)
+		if (x->victim == p->tgid)
+			x->victim = 0;
+	process_gone(m, p);
+	group_settle_up(m, g);
+}
+
+void processes_free(struct manager *m)
+{
+	struct process *p, *next;
+
+	HASH_ITER (hh, m->processes, p, next) {
+		process_continue(m, p);
+		process_gone(m, p);
+	}
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state file: every group's settings and counters, memory-mapped, so that they outlive the
+ * server that writes them. Owned by the manager's loop; other threads read the u64 counters with
+ * atomic_get().
+ */
+#ifndef MEMCGFS_STATE_H
+#define MEMCGFS_STATE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define STATE_MAX_GROUPS 4096 /* as LEASE_MAX_SLOTS; slot 0 is the root */
+#define STATE_NAME_MAX   1023 /* bytes of a group's name: what FUSE lets through */
+#define STATE_MAX_FILES  64   /* control files per group, directory included as 0 */
+
+/* PAGE_COUNTER_MAX of the kernel, in bytes: "unlimited". */
+#define LIMIT_MAX_BYTES 9223372036854771712ULL
+
+struct file_attr {
+	uint32_t mode; /* permission bits and file type */
+	uint32_t uid, gid;
+	uint32_t spare;
+	int64_t mtime_sec;
+};
+
+/* res_counter of the 2007 patch, in bytes. */
+struct res_counter {
+	uint64_t usage; /* as last trued up */
+	uint64_t max_usage;
+	uint64_t limit;
+	uint64_t failcnt;
+};
+
+enum group_event {
+	GROUP_EVENT_MAX,            /* times the limit was hit: failcnt's, never reset */
+	GROUP_EVENT_OOM,            /* times nothing could be reclaimed at the limit */
+	GROUP_EVENT_OOM_KILL,       /* members killed for that */
+	GROUP_EVENT_RECLAIM_DIRECT, /* pages got back while a member waited */
+	GROUP_EVENT_STOP,           /* stops of a member by its lease */
+	GROUP_EVENT_STOP_USEC,      /* microseconds members stood still for it */
+	GROUP_EVENT_PAGED_OUT,      /* pages sent to swap */
+	GROUP_EVENT_CACHE_DROPPED,  /* pages of page cache given back */
+	GROUP_EVENT_NR,
+};
+
+struct group_record {
+	uint32_t in_use;
+	uint32_t generation; /* +1 whenever the slot is taken: names the group together with the
+				slot */
+	uint32_t parent;     /* slot */
+	uint32_t spare;
+	struct res_counter memory;
+	uint64_t oom_kill_disable, under_oom, swappiness;
+	uint64_t oom_kill; /* victims in this very group */
+	uint64_t events[GROUP_EVENT_NR];
+	struct file_attr attr[STATE_MAX_FILES];
+	char name[STATE_NAME_MAX + 1];
+};
+
+struct state {
+	uint32_t magic, version;
+	uint64_t nr_starts; /* servers started so far */
+	/* The FUSE negotiation of the first server, for those after it. */
+	uint32_t fuse_init_len;
+	uint8_t fuse_init[252];
+	struct group_record group[STATE_MAX_GROUPS];
+};
+
+/* Map `path`, creating it, or adopting one that an earlier daemon left. 0 or -errno. */
+int state_open(struct state **ret, const char *path);
+struct state *state_close(struct state *s); /* NULL-safe, returns NULL */
+
+/* A free slot's index, cleared and with its next generation; -ENOSPC. */
+int state_slot_new(struct state *s);
+void state_slot_free(struct state *s, uint32_t slot);
+
+#endif
