@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The table of control files, and the short ones among their readers and writers. Reads on any
+ * thread under manager_rdlock(), writes on the manager's loop. Sizes in bytes.
+ */
+#include "fs/files.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "fs/fs.h"
+#include "fs/parse.h"
+#include "util/util.h"
+
+__attribute__((format(printf, 3, 4))) static int text_printf(char **ret, size_t *ret_len,
+							     const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return -ENOMEM;
+	*ret = text;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+static int text_u64(char **ret, size_t *ret_len, uint64_t value)
+{
+	return text_printf(ret, ret_len, "%" PRIu64 "\n", value);
+}
+
+static const struct res_counter *counter_of(const struct group *g)
+{
+	return &group_record(g)->memory;
+}
+
+/* ---- membership ---- */
+
+static int tasks_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return group_tasks(r->manager, r->group, false, r->reader, ret, ret_len);
+}
+
+static int procs_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return group_tasks(r->manager, r->group, true, r->reader, ret, ret_len);
+}
+
+static int attach(const struct file_write *w, bool whole_process)
+{
+	pid_t pid;
+	int r = parse_pid(w->text, &pid);
+
+	return r < 0 ? r : group_attach(w->manager, w->group, pid, whole_process, w->caller);
+}
+
+static int tasks_write(const struct file_write *w)
+{
+	return attach(w, false);
+}
+
+static int procs_write(const struct file_write *w)
+{
+	return attach(w, true);
+}
+
+/* ---- the counter ---- */
+
+static int usage_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, group_usage_bytes(r->manager, r->group));
+}
+
+static int max_usage_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	/* The peak is never below what usage_in_bytes would say now. */
+	group_usage_bytes(r->manager, r->group);
+	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->max_usage));
+}
+
+static int max_usage_write(const struct file_write *w)
+{
+	return group_reset_max_usage(w->manager, w->group);
+}
+
+static int limit_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->limit));
+}
+
+static int limit_write(const struct file_write *w)
+{
+	uint64_t bytes;
+	int r = parse_bytes(w->text, &bytes);
+
+	if (r < 0)
+		return r;
+	if (w->group == manager_root(w->manager))
+		return -EINVAL;
+	group_set_limit(w->manager, w->group, bytes, w->done, w->userdata);
+	return -EINPROGRESS;
+}
+
+static int failcnt_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->failcnt));
+}
+
+static int failcnt_write(const struct file_write *w)
+{
+	return group_reset_failcnt(w->manager, w->group);
+}
+
+/* ---- settings ---- */
+
+static int swappiness_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, atomic_get(&group_record(r->group)->swappiness));
+}
+
+static int swappiness_write(const struct file_write *w)
+{
+	uint64_t value;
+	int r = parse_u64(w->text, &value);
+
+	return r < 0 ? r : group_set_swappiness(w->manager, w->group, value);
+}
+
+static int oom_control_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	const struct group_record *g = group_record(r->group);
+
+	return text_printf(ret, ret_len,
+			   "oom_kill_disable %" PRIu64 "\nunder_oom %" PRIu64 "\noom_kill %" PRIu64
+			   "\n",
+			   atomic_get(&g->oom_kill_disable), atomic_get(&g->under_oom),
+			   atomic_get(&g->oom_kill));
+}
+
+static int oom_control_write(const struct file_write *w)
+{
+	uint64_t value;
+	int r = parse_u64(w->text, &value);
+
+	return r < 0 ? r : group_set_oom_kill_disable(w->manager, w->group, value);
+}
+
+/* Groups always count their children in: the kernel dropped the other way too, and kept the file.
+ */
+static int use_hierarchy_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	(void)r;
+	return text_u64(ret, ret_len, 1);
+}
+
+static int use_hierarchy_write(const struct file_write *w)
+{
+	uint64_t value;
+	int r = parse_u64(w->text, &value);
+
+	if (r < 0)
+		return r;
+	return value == 1 ? 0 : -EINVAL;
+}
+
+static int events_read(const struct file_read *r, char **ret, size_t *ret_len)
+{
+	const uint64_t *events = group_record(r->group)->events;
+
+	return text_printf(
+		ret, ret_len,
+		"max %" PRIu64 "\noom %" PRIu64 "\noom_kill %" PRIu64 "\nreclaim_direct %" PRIu64
+		"\nstop %" PRIu64 "\nstop_usec %" PRIu64 "\npaged_out %" PRIu64
+		"\ncache_dropped %" PRIu64 "\n",
+		atomic_get(&events[GROUP_EVENT_MAX]), atomic_get(&events[GROUP_EVENT_OOM]),
+		atomic_get(&events[GROUP_EVENT_OOM_KILL]),
+		atomic_get(&events[GROUP_EVENT_RECLAIM_DIRECT]),
+		atomic_get(&events[GROUP_EVENT_STOP]), atomic_get(&events[GROUP_EVENT_STOP_USEC]),
+		atomic_get(&events[GROUP_EVENT_PAGED_OUT]),
+		atomic_get(&events[GROUP_EVENT_CACHE_DROPPED]));
+}
+
+/* ---- the table ---- */
+
+/* A file's place names it in inode numbers and in the state file: new ones go to the end. */
+static const struct control_file table[] = {
+	{"tasks", 0644, false, tasks_read, tasks_write},
+	{"cgroup.procs", 0644, false, procs_read, procs_write},
+	{"memory.usage_in_bytes", 0444, false, usage_read, NULL},
+	{"memory.max_usage_in_bytes", 0644, false, max_usage_read, max_usage_write},
+	{"memory.limit_in_bytes", 0644, false, limit_read, limit_write},
+	{"memory.failcnt", 0644, false, failcnt_read, failcnt_write},
+	{"memory.stat", 0444, false, memory_stat_read, NULL},
+	{"memory.oom_control", 0644, false, oom_control_read, oom_control_write},
+	{"memory.swappiness", 0644, false, swappiness_read, swappiness_write},
+	{"memory.use_hierarchy", 0644, false, use_hierarchy_read, use_hierarchy_write},
+	{"memory.events", 0444, false, events_read, NULL},
+};
+
+_Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");
+
+const struct control_file *control_file(const struct group *g, unsigned index)
+{
+	const struct control_file *file;
+
+	if (index < 1 || index > ARRAY_SIZE(table))
+		return NULL;
+	file = &table[index - 1];
+	return file->root_only && group_parent(g) ? NULL : file;
+}
+
+unsigned control_file_index(const struct group *g, const char *name)
+{
+	for (unsigned i = 1; i <= ARRAY_SIZE(table); i++) {
+		const struct control_file *file = control_file(g, i);
+
+		if (file && strcmp(file->name, name) == 0)
+			return i;
+	}
+	return 0;
+}
+
+unsigned control_file_last(void)
+{
+	return ARRAY_SIZE(table);
+}
+
+unsigned fs_default_attr(struct file_attr attr[STATE_MAX_FILES])
+{
+	time_t now = time(NULL);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		attr[i + 1] = (struct file_attr){
+			.mode = S_IFREG | table[i].mode,
+			.mtime_sec = now,
+		};
+	return ARRAY_SIZE(table) + 1;
+}
+
+bool fs_is_control_file(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].name, name) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control files of a group: one table of name, mode, how it is read and how it is written. A
+ * file's index in a group is its place in the table, from 1; 0 is the directory.
+ */
+#ifndef MEMCGFS_FILES_H
+#define MEMCGFS_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "manager/manager.h"
+
+/* Longest text one write may have, in bytes: a page, as in the kernel. Longer: E2BIG. */
+#define FILE_WRITE_MAX 4096
+
+struct file_read {
+	struct manager *manager;
+	struct group *group;
+	pid_t reader; /* a thread's id: pids are shown as it sees them */
+};
+
+struct file_write {
+	struct manager *manager;
+	struct group *group;
+	const struct caller *caller;
+	const char *text;
+	/* The answer of a write that returns -EINPROGRESS: called once, on the loop, perhaps before
+	 * write() returns. */
+	group_done_fn done;
+	void *userdata;
+};
+
+struct control_file {
+	const char *name;
+	mode_t mode;
+	bool root_only;
+	/* Under manager_rdlock(). The text, malloc'd. NULL: reading is EINVAL. */
+	int (*read)(const struct file_read *r, char **ret, size_t *ret_len);
+	/* [loop]. 0, -errno, or -EINPROGRESS. NULL: writing is EINVAL. */
+	int (*write)(const struct file_write *w);
+};
+
+/* NULL: there is no file of that index in this group. */
+const struct control_file *control_file(const struct group *g, unsigned index);
+/* 0: none of that name in this group. */
+unsigned control_file_index(const struct group *g, const char *name);
+/* The largest index there is. */
+unsigned control_file_last(void);
+
+/* ---- memory_stat.c ---- */
+int memory_stat_read(const struct file_read *r, char **ret, size_t *ret_len);
+
+#endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reading and writing control files. Reads are answered on FUSE threads, writes on the manager's
+ * loop. A removed group's files are ENODEV, as in the kernel. An open file's handle is a number
+ * that only names a snapshot; nothing is lost with it.
+ */
+#include "fs/tree.h"
+
+#include <string.h>
+
+#include "util/util.h"
+
+void io_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *f = fs_of(req);
+	bool there;
+
+	manager_rdlock(f->manager);
+	there = node_group(f->manager, ino);
+	manager_unlock(f->manager);
+	if (!there) {
+		fuse_reply_err(req, ENODEV);
+		return;
+	}
+	fi->direct_io = 1;
+	fi->fh = __atomic_fetch_add(&f->next_handle, 1, __ATOMIC_RELAXED);
+	fuse_reply_open(req, fi);
+}
+
+void io_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	snapshot_drop(fs_of(req)->snapshots, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* The bytes from off, malloc'd: of what this open file began to be read as, or, from its beginning,
+ * of the text now. */
+static int read_at(fuse_req_t req, struct group *g, unsigned index, uint64_t handle, size_t off,
+		   size_t size, char **ret, size_t *ret_len)
+{
+	struct fs *f = fs_of(req);
+	char *text;
+	size_t len;
+	int r;
+
+	if (off > 0 && snapshot_get(f->snapshots, handle, off, size, ret, ret_len))
+		return 0;
+	r = node_text(f->manager, g, index, fuse_req_ctx(req)->pid, &text, &len);
+	if (r < 0)
+		return r;
+	snapshot_put(f->snapshots, handle, text, len);
+	off = MIN(off, len);
+	len = MIN(size, len - off);
+	memmove(text, text + off, len);
+	*ret = text;
+	*ret_len = len;
+	return 0;
+}
+
+void io_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct manager *m = fs_of(req)->manager;
+	cleanup_free char *text = NULL;
+	struct group *g;
+	size_t len = 0;
+	int r = -ENODEV;
+
+	manager_rdlock(m);
+	g = node_group(m, ino);
+	if (g)
+		r = read_at(req, g, node_index(ino), fi->fh, (size_t)off, size, &text, &len);
+	manager_unlock(m);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, text, len);
+}
+
+/* ---- writing ---- */
+
+static void write_done(int error, void *userdata)
+{
+	struct request *r = userdata;
+
+	if (error < 0) {
+		request_end(r, error);
+		return;
+	}
+	fuse_reply_write(r->req, r->size);
+	request_free(r);
+}
+
+static void write_run(struct manager *m, struct manager_request *request)
+{
+	struct request *r = (struct request *)request;
+	struct file_write write = {
+		.manager = m,
+		.group = node_group(m, r->node),
+		.caller = &r->caller,
+		.text = r->data,
+		.done = write_done,
+		.userdata = r,
+	};
+	int error = -ENODEV;
+
+	if (write.group)
+		error = control_file(write.group, node_index(r->node))->write(&write);
+	if (error != -EINPROGRESS)
+		write_done(error, r);
+}
+
+static int writable(struct manager *m, node_t node)
+{
+	int r = -ENODEV;
+	struct group *g;
+
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g)
+		r = control_file(g, node_index(node))->write ? 0 : -EINVAL;
+	manager_unlock(m);
+	return r;
+}
+
+void io_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	int error = size > FILE_WRITE_MAX ? -E2BIG : writable(fs_of(req)->manager, ino);
+	struct request *r;
+
+	(void)off; /* wherever in the file it goes, it is one command */
+	(void)fi;
+	if (error < 0) {
+		fuse_reply_err(req, -error);
+		return;
+	}
+	r = request_new(req, ino, write_run);
+	if (r && request_set_data(r, buf, size))
+		request_submit(r);
+}

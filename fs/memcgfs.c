@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's main: set up in one order, take down in the other, and in between keep a server
+ * running. Every failure is one line on stderr, and leaves nothing mounted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "fs/fs.h"
+#include "fs/mountpoint.h"
+#include "fs/options.h"
+#include "fs/statedir.h"
+#include "manager/hierarchy.h"
+#include "manager/keeper.h"
+#include "util/log.h"
+#include "util/util.h"
+
+#define EXIT_USAGE 2 /* what was asked for is wrong, or not in this version */
+
+/* What the keeper sets up, and every server inherits. */
+struct daemon {
+	struct options options;
+	struct config config;
+	char *mountpoint;
+	struct statedir *statedir;
+	struct state *state;
+	struct lease *lease;
+	struct hierarchy *hierarchy;
+	int fuse_fd;
+	struct file_attr attr[STATE_MAX_FILES];
+	unsigned nr_attr;
+};
+
+/* ---- the server ---- */
+
+static void log_start(const struct daemon *d)
+{
+	log_info("serving %s: hierarchy named%s, name=%s; stop %s; page cache is %s", d->mountpoint,
+		 d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "", d->config.name,
+		 lease_stop_name(lease_get_stop(d->lease)),
+		 lease_has_page_cache(d->lease) ? "charged" : "not charged (no tracefs)");
+}
+
+static int serve(struct keeper_link *link, struct daemon *d, struct manager *m)
+{
+	struct fs *fs;
+	int err, status;
+
+	err = fs_start(&fs, m, d->state, d->fuse_fd);
+	if (err < 0) {
+		log_error("cannot serve %s: %s", d->mountpoint, strerror(-err));
+		return KEEPER_FATAL;
+	}
+	keeper_ready(link);
+	log_start(d);
+	status = manager_run(m);
+	fs_stop(fs);
+	return status;
+}
+
+static int server(struct keeper_link *link, void *userdata)
+{
+	struct daemon *d = userdata;
+	struct manager_config config = {
+		.state = d->state,
+		.lease = d->lease,
+		.hierarchy = d->hierarchy,
+		.keeper = link,
+		.default_attr = d->attr,
+		.nr_attr = d->nr_attr,
+	};
+	struct manager *m;
+	int err, status;
+
+	atomic_inc(&d->state->nr_starts, 1);
+	err = manager_new(&m, &config);
+	if (err < 0) {
+		log_error("cannot start the manager: %s", strerror(-err));
+		return KEEPER_FATAL;
+	}
+	status = serve(link, d, m);
+	manager_free(m);
+	return status;
+}
+
+/* ---- set-up ---- */
+
+static int setup_state(struct daemon *d)
+{
+	const char *path;
+	int err = statedir_open(&d->statedir, d->config.state_dir, d->config.name);
+
+	if (err < 0)
+		return err;
+	path = statedir_state_path(d->statedir);
+	err = state_open(&d->state, path);
+	if (err == -EPROTO)
+		log_error(
+			"%s is not a state file of this version: stop what uses it, then remove it",
+			path);
+	else if (err < 0)
+		log_error("cannot open the state file %s: %s", path, strerror(-err));
+	if (err < 0)
+		return err;
+	/* Of an earlier daemon's mount, if of any: this one negotiates its own. */
+	d->state->fuse_init_len = 0;
+	return 0;
+}
+
+static int setup_lease(struct daemon *d)
+{
+	const char *stop = lease_stop_name(d->config.stop);
+	int err = lease_new(&d->lease, d->config.stop);
+
+	switch (-err) {
+	case 0:
+		return 0;
+	case EPERM:
+	case EACCES:
+		log_error("perf events and BPF are not permitted: root is needed, or CAP_BPF, "
+			  "CAP_PERFMON and CAP_SYS_ADMIN");
+		break;
+	case ENOSYS:
+	case ENOENT:
+	case ENODEV:
+		log_error("this kernel lacks perf events or BPF, which limits are held with: %s",
+			  strerror(-err));
+		break;
+	case EOPNOTSUPP:
+		log_error("the stop '%s' is not to be had here ([lease] stop)", stop);
+		break;
+	default:
+		log_error("cannot set up perf events and BPF: %s", strerror(-err));
+	}
+	return err;
+}
+
+static int setup(struct daemon *d)
+{
+	int err = setup_state(d);
+
+	if (err < 0)
+		return err;
+	err = setup_lease(d);
+	if (err < 0)
+		return err;
+	err = hierarchy_mount_named(&d->hierarchy, d->mountpoint, d->config.name);
+	if (err < 0)
+		return err;
+	d->fuse_fd = fs_mount(d->mountpoint, d->config.mount_options);
+	if (d->fuse_fd < 0)
+		return d->fuse_fd;
+	d->nr_attr = fs_default_attr(d->attr);
+	return 0;
+}
+
+/* ---- taking down ---- */
+
+/* Groups that are left live on in the kernel, and with the state file the next daemon adopts them.
+ */
+static bool has_groups(struct hierarchy *h)
+{
+	char **names;
+	size_t nr;
+
+	if (hierarchy_children(h, "", &names, &nr) < 0)
+		return true;
+	for (size_t i = 0; i < nr; i++)
+		free(names[i]);
+	free(names);
+	return nr > 0;
+}
+
+/* Also after a set-up that failed half-way. */
+static void take_down(void *userdata)
+{
+	struct daemon *d = userdata;
+	bool remove;
+
+	/* The device first: whoever waits for an answer gets an error, and is out of the way of the
+	 * unmounting. */
+	if (d->fuse_fd >= 0) {
+		close(d->fuse_fd);
+		d->fuse_fd = -1;
+		mountpoint_clear(d->mountpoint);
+	}
+	if (d->lease)
+		lease_release(d->lease);
+	remove = d->hierarchy ? !has_groups(d->hierarchy)
+			      : d->statedir && statedir_is_new(d->statedir);
+	d->hierarchy = hierarchy_unmount(d->hierarchy);
+	d->lease = lease_free(d->lease);
+	d->state = state_close(d->state);
+	if (remove)
+		statedir_remove(d->statedir);
+	d->statedir = statedir_close(d->statedir);
+}
+
+/* ---- the process ---- */
+
+/*
+ * Signals that end the daemon wait until the keeper reads them, so that no set-up is left half-way.
+ * A terminal that goes is one of them in the foreground, and no concern in the background.
+ */
+static void prepare_process(bool foreground)
+{
+	struct rlimit limit;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (!foreground)
+		signal(SIGHUP, SIG_IGN);
+	/* Leases take descriptors. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int daemon_run(struct daemon *d, int ready_fd)
+{
+	prepare_process(ready_fd < 0);
+	if (setup(d) < 0) {
+		take_down(d);
+		return EXIT_FAILURE;
+	}
+	/* Not to keep busy the file system that we were started on. */
+	if (chdir("/") < 0)
+		log_warning("cannot change to /, ignoring: %m");
+	return keeper_run(server, take_down, d, ready_fd);
+}
+
+/* The exit status of the process that was started: 0 when the byte comes, or what the daemon ended
+ * with. */
+static int await_ready(pid_t pid, int fd)
+{
+	int status = 0;
+	ssize_t n;
+	char c;
+
+	do {
+		n = read(fd, &c, 1);
+	} while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return EXIT_SUCCESS;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		log_error("the daemon died at its start: signal %d (%s)", WTERMSIG(status),
+			  strsignal(WTERMSIG(status)));
+	return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+static int run_in_background(struct daemon *d)
+{
+	int ready[2], status;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0) {
+		log_error("cannot create a pipe: %m");
+		return EXIT_FAILURE;
+	}
+	pid = fork();
+	if (pid < 0) {
+		log_error("cannot fork: %m");
+		close(ready[0]);
+		close(ready[1]);
+		return EXIT_FAILURE;
+	}
+	if (pid == 0) {
+		close(ready[0]);
+		setsid();
+		return daemon_run(d, ready[1]);
+	}
+	close(ready[1]);
+	status = await_ready(pid, ready[0]);
+	close(ready[0]);
+	return status;
+}
+
+/* So that nothing we open becomes somebody's standard input or output. */
+static int occupy_standard_fds(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) {
+			int err = -errno;
+
+			log_error("cannot open /dev/null: %s", strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* ---- main ---- */
+
+static int check_hierarchy(enum config_hierarchy hierarchy)
+{
+	if (hierarchy == HIERARCHY_AUTO || hierarchy == HIERARCHY_NAMED)
+		return 0;
+	log_error("this version does not have --hierarchy=%s; it has auto and named",
+		  config_hierarchy_name(hierarchy));
+	return -EOPNOTSUPP;
+}
+
+/* 0, or an exit status after one log_error(). */
+static int configure(struct daemon *d)
+{
+	if (config_init(&d->config) < 0) {
+		log_error("out of memory");
+		return EXIT_FAILURE;
+	}
+	if (config_load(&d->config, d->options.config_file) < 0)
+		return EXIT_FAILURE;
+	if (options_apply(&d->options, &d->config) < 0)
+		return EXIT_USAGE;
+	if (check_hierarchy(d->config.hierarchy) < 0)
+		return EXIT_USAGE;
+	log_verbose(d->config.debug);
+	return 0;
+}
+
+static int run(struct daemon *d, int argc, char **argv)
+{
+	int action = options_parse(&d->options, argc, argv), status;
+
+	if (action == OPTIONS_PRINTED)
+		return EXIT_SUCCESS;
+	if (action < 0)
+		return EXIT_USAGE;
+	status = configure(d);
+	if (status != 0 || action == OPTIONS_CHECK_CONFIG)
+		return status;
+	if (mountpoint_resolve(&d->mountpoint, d->options.mountpoint) < 0)
+		return EXIT_FAILURE;
+	return d->options.foreground ? daemon_run(d, -1) : run_in_background(d);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {.fuse_fd = -1};
+	int status = EXIT_FAILURE;
+
+	if (occupy_standard_fds() == 0)
+		status = run(&d, argc, argv);
+	free(d.mountpoint);
+	config_done(&d.config);
+	options_done(&d.options);
+	return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inode numbers of the tree: which group, and which of its files, in one number, so that a server
+ * knows what a client means without having been told before. The root directory is FUSE_ROOT_ID,
+ * anything else (group id << 8) | index of the file, with index 0 for the directory. A group's id
+ * must stay below 2^55.
+ *
+ * All functions that take a manager or a group: between manager_rdlock() and manager_unlock(), or
+ * on the manager's loop.
+ */
+#ifndef MEMCGFS_NODE_H
+#define MEMCGFS_NODE_H
+
+#include <sys/stat.h>
+
+#include "fs/files.h"
+
+typedef uint64_t node_t;
+
+node_t node_of(const struct group *g, unsigned index);
+unsigned node_index(node_t node);
+
+/* NULL: the group was removed, or has no such file. */
+struct group *node_group(struct manager *m, node_t node);
+
+/* Text of a control file as `reader` sees it, malloc'd. -EINVAL for a directory and where reading
+ * is not for. */
+int node_text(struct manager *m, struct group *g, unsigned index, pid_t reader, char **ret,
+	      size_t *ret_len);
+
+/* Length of that text; 0 for what has none. */
+off_t node_size(struct manager *m, struct group *g, unsigned index, pid_t reader);
+
+void node_stat(const struct group *g, unsigned index, off_t size, struct stat *ret);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Names, attributes and listings of the mounted tree: answered on FUSE threads, under
+ * manager_rdlock(). */
+#include "fs/tree.h"
+
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "util/util.h"
+
+/* Bytes of one listing, whatever the client asks for. */
+#define READDIR_MAX ((size_t)64 << 10)
+
+void tree_reply_entry(fuse_req_t req, const struct group *g, unsigned index, off_t size)
+{
+	struct fuse_entry_param entry = {
+		.ino = node_of(g, index),
+		.entry_timeout = index ? FILE_ENTRY_TIMEOUT : DIR_TIMEOUT,
+		.attr_timeout = index ? FILE_ATTR_TIMEOUT : DIR_TIMEOUT,
+	};
+
+	node_stat(g, index, size, &entry.attr);
+	fuse_reply_entry(req, &entry);
+}
+
+void tree_reply_attr(fuse_req_t req, const struct stat *st)
+{
+	fuse_reply_attr(req, st, S_ISDIR(st->st_mode) ? DIR_TIMEOUT : FILE_ATTR_TIMEOUT);
+}
+
+/* NULL: there is no such name. */
+static struct group *find_name(struct manager *m, node_t parent, const char *name,
+			       unsigned *ret_index)
+{
+	struct group *g = node_index(parent) == 0 ? node_group(m, parent) : NULL;
+	unsigned index = g ? control_file_index(g, name) : 0;
+
+	*ret_index = index;
+	return g && index == 0 ? group_child(g, name) : g;
+}
+
+void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct manager *m = fs_of(req)->manager;
+	struct group *g;
+	unsigned index;
+
+	manager_rdlock(m);
+	g = find_name(m, parent, name, &index);
+	if (g)
+		tree_reply_entry(req, g, index, node_size(m, g, index, fuse_req_ctx(req)->pid));
+	else
+		fuse_reply_err(req, ENOENT);
+	manager_unlock(m);
+}
+
+void tree_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct manager *m = fs_of(req)->manager;
+	unsigned index = node_index(ino);
+	struct group *g;
+	struct stat st;
+
+	(void)fi;
+	manager_rdlock(m);
+	g = node_group(m, ino);
+	if (g)
+		node_stat(g, index, node_size(m, g, index, fuse_req_ctx(req)->pid), &st);
+	manager_unlock(m);
+	if (g)
+		tree_reply_attr(req, &st);
+	else
+		fuse_reply_err(req, ENOENT);
+}
+
+void tree_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st = {
+		.f_bsize = page_size(),
+		.f_frsize = page_size(),
+		.f_namemax = STATE_NAME_MAX,
+	};
+
+	(void)ino;
+	fuse_reply_statfs(req, &st);
+}
+
+/* ---- listings ---- */
+
+/*
+ * Where a listing goes on, after which entry: 1 and 2 are "." and "..", 2 + index is a control
+ * file, all below 256; from there on it is a child's inode number. Children are listed in that
+ * order, so that none is listed twice or left out when others come and go in between.
+ */
+enum { OFF_DOT = 1, OFF_DOTDOT = 2 };
+
+_Static_assert(OFF_DOTDOT + STATE_MAX_FILES < 256, "a child's inode number is above all of them");
+
+struct listing {
+	fuse_req_t req;
+	char *buf;
+	size_t size, used;
+};
+
+/* False: no room for it. */
+static bool list(struct listing *l, const char *name, node_t ino, mode_t type, off_t off)
+{
+	struct stat st = {.st_ino = ino, .st_mode = type};
+	size_t room = l->size - l->used;
+	size_t need = fuse_add_direntry(l->req, l->buf + l->used, room, name, &st, off);
+
+	if (need > room)
+		return false;
+	l->used += need;
+	return true;
+}
+
+static bool list_files(struct listing *l, const struct group *g, off_t after)
+{
+	const struct group *parent = group_parent(g);
+
+	if (after < OFF_DOT && !list(l, ".", node_of(g, 0), S_IFDIR, OFF_DOT))
+		return false;
+	if (after < OFF_DOTDOT &&
+	    !list(l, "..", node_of(parent ? parent : g, 0), S_IFDIR, OFF_DOTDOT))
+		return false;
+	for (unsigned i = 1; i <= control_file_last(); i++) {
+		const struct control_file *file = control_file(g, i);
+		off_t off = OFF_DOTDOT + (off_t)i;
+
+		if (file && after < off && !list(l, file->name, node_of(g, i), S_IFREG, off))
+			return false;
+	}
+	return true;
+}
+
+static int by_node(const void *a, const void *b)
+{
+	node_t x = node_of(*(struct group *const *)a, 0), y = node_of(*(struct group *const *)b, 0);
+
+	return (x > y) - (x < y);
+}
+
+static int list_children(struct listing *l, const struct group *g, off_t after)
+{
+	cleanup_free struct group **children = NULL;
+	size_t nr = 0;
+
+	children = calloc(group_nr_children(g) + 1, sizeof(*children));
+	if (!children)
+		return -ENOMEM;
+	for (struct group *c = group_first_child(g); c; c = group_next_sibling(c))
+		if (node_of(c, 0) > (node_t)after)
+			children[nr++] = c;
+	qsort(children, nr, sizeof(*children), by_node);
+	for (size_t i = 0; i < nr; i++) {
+		node_t ino = node_of(children[i], 0);
+
+		if (!list(l, group_name(children[i]), ino, S_IFDIR, (off_t)ino))
+			break;
+	}
+	return 0;
+}
+
+void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct manager *m = fs_of(req)->manager;
+	struct listing l = {.req = req, .size = MIN(size, READDIR_MAX)};
+	struct group *g;
+	int r = -ENOENT;
+
+	(void)fi;
+	l.buf = malloc(l.size);
+	if (!l.buf) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	manager_rdlock(m);
+	g = node_group(m, ino);
+	if (g)
+		r = list_files(&l, g, off) ? list_children(&l, g, off) : 0;
+	manager_unlock(m);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, l.buf, l.used);
+	free(l.buf);
+}
