@@ -14,6 +14,7 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
 
+#define SIGKILL      9
 #define SIGSTOP      19
 #define NOEXIST      1 /* BPF_NOEXIST */
 #define LEASE_PERIOD LEASE_PAGES
@@ -61,6 +62,17 @@ struct {
 	__type(value, struct lease_file_owners);
 } files SEC(".maps");
 
+/*
+ * Keeper and servers, by thread-group id: 1 until they are sent SIGKILL or exit. The first is
+ * entered from outside, those it forks are entered here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, u32);
+	__type(value, u32);
+} daemons SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, LEASE_RING_BYTES);
@@ -70,7 +82,9 @@ struct {
  * loading. */
 const volatile int filemap_has_order = 1;
 
-unsigned int lost; /* records that found the ring full */
+unsigned int
+	nr_daemons; /* of those that live: without any nobody is stopped, for nobody would go on */
+unsigned int lost;  /* records that found the ring full */
 
 char _license[] SEC("license") = "GPL";
 
@@ -130,8 +144,11 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages)
  */
 static __always_inline void stop_current(struct lease_member *member, u32 tgid, u32 slot)
 {
-	struct lease_record *r = record_new(LEASE_RECORD_STOP, tgid, slot);
+	struct lease_record *r;
 
+	if (!nr_daemons)
+		return;
+	r = record_new(LEASE_RECORD_STOP, tgid, slot);
 	if (!r)
 		return;
 	member->stopped = 1;
@@ -177,6 +194,36 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
+static __always_inline void daemon_ends(u32 tgid)
+{
+	u32 *alive = bpf_map_lookup_elem(&daemons, &tgid);
+
+	if (alive && __sync_val_compare_and_swap(alive, 1, 0))
+		__sync_fetch_and_add(&nr_daemons, -1);
+}
+
+static __always_inline void daemon_forks(u32 tgid, u32 child)
+{
+	u32 one = 1;
+
+	if (!bpf_map_lookup_elem(&daemons, &tgid))
+		return;
+	__sync_fetch_and_add(&nr_daemons, 1);
+	if (bpf_map_update_elem(&daemons, &child, &one, NOEXIST))
+		__sync_fetch_and_add(&nr_daemons, -1);
+}
+
+/* Between SIGKILL and exit much may happen; from here on it is dead for us. */
+SEC("tp_btf/signal_generate")
+int lease_signal(u64 *ctx)
+{
+	struct task_struct *p = (void *)ctx[2];
+
+	if ((int)ctx[0] == SIGKILL)
+		daemon_ends((u32)p->tgid);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_fork")
 int lease_fork(u64 *ctx)
 {
@@ -187,6 +234,7 @@ int lease_fork(u64 *ctx)
 
 	if (tgid == child_tgid)
 		return 0;
+	daemon_forks(tgid, child_tgid);
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;
@@ -241,6 +289,8 @@ int lease_exit(u64 *ctx)
 
 	if (p->signal->live.counter)
 		return 0;
+	daemon_ends(tgid);
+	bpf_map_delete_elem(&daemons, &tgid);
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;

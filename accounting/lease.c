@@ -59,6 +59,7 @@ static int attach_sched(struct lease *l)
 		l->skel->progs.lease_fork,
 		l->skel->progs.lease_exec,
 		l->skel->progs.lease_exit,
+		l->skel->progs.lease_signal,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
@@ -135,6 +136,16 @@ static void find_filemap(int ids[2], bool *ret_has_order)
 		tracefs_event_has_field(events, "filemap/mm_filemap_add_to_page_cache", "order");
 }
 
+/* This process, and so all that it forks, is a daemon whose life the stops depend on. */
+static int enter_daemon(struct lease *l)
+{
+	uint32_t key = (uint32_t)getpid(), one = 1;
+
+	l->skel->bss->nr_daemons = 1;
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.daemons), &key, &one, BPF_ANY) ? -errno
+											    : 0;
+}
+
 static int load(struct lease *l)
 {
 	bool has_order;
@@ -161,6 +172,8 @@ static int load(struct lease *l)
 	r = attach_sched(l);
 	if (!r)
 		r = attach_files_iterator(l);
+	if (!r)
+		r = enter_daemon(l);
 	if (r)
 		return r;
 	attach_filemap(l, ids);

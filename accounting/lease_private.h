@@ -11,7 +11,7 @@ struct ring_buffer;
 
 struct lease {
 	struct lease_bpf *skel;
-	struct bpf_link *sched_link[3];
+	struct bpf_link *sched_link[4];
 	struct bpf_link *files_link; /* reads out the table of files */
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct lease_slot *slots; /* the map itself */

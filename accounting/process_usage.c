@@ -172,20 +172,27 @@ static int read_proc_file(pid_t pid, const char *name, char *buf, size_t size)
 	return n == 0 ? -ESRCH : 0;
 }
 
-int process_usage_read_shared(pid_t pid, struct process_usage *ret)
+/*
+ * Only the difference between what is mapped and its share is taken from smaps_rollup: a mapping
+ * that is being unmapped is missing there while its pages are still held, and still in RSS.
+ */
+int process_usage_read_shared(pid_t pid, struct process_usage *usage)
 {
 	char text[2048]; /* about 700 bytes in Linux 6.18 */
-	const char *anon, *shmem;
+	const char *mapped, *anon, *shmem;
+	uint64_t saved;
 	int r = read_proc_file(pid, "smaps_rollup", text, sizeof(text));
 
 	if (r < 0)
 		return r;
+	mapped = find_value(text, "Anonymous:");
 	anon = find_value(text, "Pss_Anon:");
 	shmem = find_value(text, "Pss_Shmem:");
-	if (!anon || !shmem)
+	if (!mapped || !anon || !shmem)
 		return -ENODATA;
-	ret->rss_anon = parse_kb(anon);
-	ret->rss_shmem = parse_kb(shmem);
+	saved = parse_kb(mapped) - MIN(parse_kb(mapped), parse_kb(anon));
+	usage->rss_anon -= MIN(usage->rss_anon, saved);
+	usage->rss_shmem = MIN(usage->rss_shmem, parse_kb(shmem));
 	return 0;
 }
 

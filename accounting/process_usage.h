@@ -32,11 +32,11 @@ int process_usage_read(int fd, struct process_usage *ret);
 int process_usage_parse(const char *text, struct process_usage *ret);
 
 /*
- * Replace rss_anon and rss_shmem by the process's proportional share (Pss_Anon, Pss_Shmem of
- * smaps_rollup), for processes that share pages. Costs about 10 ms per GiB resident. 0 or -errno,
- * ret then untouched.
+ * Lower rss_anon and rss_shmem of what process_usage_read() gave to the process's proportional
+ * share (smaps_rollup), for processes that share pages. Costs about 10 ms per GiB resident. 0 or
+ * -errno, usage then untouched.
  */
-int process_usage_read_shared(pid_t pid, struct process_usage *ret);
+int process_usage_read_shared(pid_t pid, struct process_usage *usage);
 
 /*
  * Pages of tmpfs files and memfds that the process holds open and that no mapping of it shows in

@@ -15,6 +15,7 @@
 #include "fs/mountpoint.h"
 #include "fs/options.h"
 #include "fs/statedir.h"
+#include "manager/guard.h"
 #include "manager/hierarchy.h"
 #include "manager/keeper.h"
 #include "util/log.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct lease *lease;
 	struct hierarchy *hierarchy;
 	int fuse_fd;
+	int guard_pipe[2];
 	struct file_attr attr[STATE_MAX_FILES];
 	unsigned nr_attr;
 };
@@ -70,6 +72,7 @@ static int server(struct keeper_link *link, void *userdata)
 		.state = d->state,
 		.lease = d->lease,
 		.hierarchy = d->hierarchy,
+		.guard_pipe = d->guard_pipe,
 		.keeper = link,
 		.default_attr = d->attr,
 		.nr_attr = d->nr_attr,
@@ -156,7 +159,10 @@ static int setup(struct daemon *d)
 	if (d->fuse_fd < 0)
 		return d->fuse_fd;
 	d->nr_attr = fs_default_attr(d->attr);
-	return 0;
+	err = guard_pipe_new(d->guard_pipe);
+	if (err < 0)
+		log_error("cannot create a pipe: %s", strerror(-err));
+	return err;
 }
 
 /* ---- taking down ---- */

@@ -29,6 +29,28 @@ static void strings_free(char **strings, size_t nr)
 	free(strings);
 }
 
+static void adopt_member(struct manager *m, struct group *g, pid_t pid)
+{
+	struct lineage *lineage = m->adopted;
+	struct lease_member member = {};
+	struct process *p;
+
+	/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy itself. */
+	if (!lineage || lease_member_get(m->lease, pid, &member))
+		if (lineage_new(m, pid, &lineage))
+			return;
+	lease_member_set(m->lease, pid, g->slot, member.stopped);
+	p = process_new(m, pid, g, lineage);
+	if (!p) { /* it ended meanwhile */
+		lease_member_remove(m->lease, pid);
+		lineage->nr_live++;
+		lineage_put(m, lineage);
+		return;
+	}
+	if (member.stopped)
+		process_stopped(m, p);
+}
+
 static int adopt_members(struct manager *m, struct group *g, const char *path)
 {
 	cleanup_free pid_t *pids = NULL;
@@ -37,24 +59,8 @@ static int adopt_members(struct manager *m, struct group *g, const char *path)
 
 	if (r)
 		return r;
-	for (size_t i = 0; i < nr; i++) {
-		struct lineage *lineage = m->adopted;
-		struct lease_member member = {};
-		struct process *p;
-
-		/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy
-		 * itself. */
-		if (!lineage || lease_member_get(m->lease, pids[i], &member))
-			if (lineage_new(m, pids[i], &lineage))
-				continue;
-		lease_member_set(m->lease, pids[i], g->slot, member.stopped);
-		p = process_new(m, pids[i], g, lineage);
-		if (!p)
-			continue;
-		p->shared_outside = true;
-		if (member.stopped)
-			process_stopped(m, p);
-	}
+	for (size_t i = 0; i < nr; i++)
+		adopt_member(m, g, pids[i]);
 	return 0;
 }
 
@@ -79,8 +85,8 @@ static int adopt_group(struct manager *m, struct group *parent, const char *name
 
 static int adopt_children(struct manager *m, struct group *parent, const char *path, bool fresh_map)
 {
-	char **names;
-	size_t nr;
+	char **names = NULL;
+	size_t nr = 0;
 	int r = hierarchy_children(m->hierarchy, path, &names, &nr);
 
 	for (size_t i = 0; !r && i < nr; i++) {
@@ -97,8 +103,7 @@ static int adopt_children(struct manager *m, struct group *parent, const char *p
 		if (!r)
 			r = adopt_children(m, g, below, fresh_map);
 	}
-	if (!r || nr)
-		strings_free(names, nr);
+	strings_free(names, nr);
 	return r;
 }
 

@@ -14,6 +14,10 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/* Generations of a process that forks while it is attached, each seen when the one before was set
+ * right. */
+#define SETTLE_ROUNDS 64
+
 struct target {
 	pid_t tid, tgid;
 	uid_t uid, saved_uid;
@@ -99,25 +103,37 @@ static int target_find(pid_t tid, const struct caller *c, struct target *ret)
 	return 0;
 }
 
-/* Its children of the time between entering the member map and the kernel's group: the kernel's
- * group is right. */
-static void settle_children(struct manager *m, pid_t tgid, uint64_t since_usec)
+static bool settle_born_since(struct manager *m, uint64_t since_usec)
 {
 	struct process *p, *next;
+	bool moved = false;
 
-	lease_dispatch(m->lease);
 	HASH_ITER (hh, m->processes, p, next) {
 		cleanup_free char *path = NULL;
 		struct group *g;
 
-		if (p->parent != tgid || p->born_usec < since_usec ||
-		    hierarchy_of(m->hierarchy, p->tgid, &path))
+		if (p->born_usec < since_usec || hierarchy_of(m->hierarchy, p->tgid, &path))
 			continue;
 		g = group_by_path(m, path);
 		if (!g || g == p->group)
 			continue;
 		lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
 		process_move(m, p, g);
+		moved = true;
+	}
+	return moved;
+}
+
+/*
+ * Who was forked between entering the member map and the kernel's group: the kernel's group is
+ * right. So it is for those whom they forked before they were set right themselves.
+ */
+static void settle_newborn(struct manager *m, uint64_t since_usec)
+{
+	for (int i = 0; i < SETTLE_ROUNDS; i++) {
+		lease_dispatch(m->lease);
+		if (!settle_born_since(m, since_usec))
+			break;
 	}
 }
 
@@ -140,7 +156,6 @@ static int process_enter(struct manager *m, const struct target *t, struct group
 		lineage_put(m, lineage);
 		return r ? r : -ESRCH;
 	}
-	p->shared_outside = true; /* until it execs: whoever forked it may be elsewhere */
 	*ret = p;
 	return 0;
 }
@@ -195,7 +210,7 @@ static int attach_new(struct manager *m, struct group *g, const struct target *t
 	return 0;
 }
 
-int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
+static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
 {
 	cleanup_free char *path = group_path(g);
 	uint64_t since = now_usec();
@@ -213,7 +228,7 @@ int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, cons
 	if (!whole && t.tid != t.tgid)
 		return hierarchy_attach(m->hierarchy, path, t.tid, false);
 	lease_dispatch(m->lease); /* it may be a child not yet heard of */
-	p = process_find(m, t.tgid);
+	p = process_member(m, t.tgid);
 	if (p)
 		r = attach_known(m, p, g, &t, whole, path);
 	else if (!g->parent || t.state == 'Z') /* nothing to charge */
@@ -221,6 +236,14 @@ int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, cons
 	else
 		r = attach_new(m, g, &t, whole, path);
 	if (!r)
-		settle_children(m, t.tgid, since);
+		settle_newborn(m, since);
 	return r;
+}
+
+/* Out of descriptors, wherever it shows: the budget is used up. */
+int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
+{
+	int r = attach(m, g, tid, whole, c);
+
+	return r == -EMFILE || r == -ENFILE ? -ENOSPC : r;
 }

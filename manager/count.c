@@ -17,8 +17,13 @@
  */
 #define SHARE_INLINE_PAGES 16384
 
-/* What threads may touch before their next charge is kept free, up to this part of the limit. */
-#define RESERVE_DIVISOR 16
+/*
+ * What threads may touch before their next charge is kept free: all of it for processes that were
+ * active since the last count, up to a quarter of the limit, and up to a sixteenth for the others,
+ * who may be many (idle threads) and are unlikely to wake all at once.
+ */
+#define RESERVE_ACTIVE_DIVISOR 4
+#define RESERVE_IDLE_DIVISOR   16
 
 /* Open shmem files are looked for again once a process has written this much more. */
 #define WRITTEN_STEP_BYTES (256 << 10)
@@ -66,6 +71,7 @@ static uint64_t pages_of(const struct process *p, struct process_usage *u)
 bool process_count(struct process *p)
 {
 	struct process_usage u;
+	uint64_t before = p->pages;
 
 	if (process_usage_read(p->status_fd, &u))
 		return false;
@@ -75,6 +81,7 @@ bool process_count(struct process *p)
 	if (p->shmem_files)
 		count_shmem_files(p);
 	p->pages = pages_of(p, &u);
+	p->active = u.state != 'S' || p->pages != before;
 	return true;
 }
 
@@ -94,25 +101,26 @@ void group_publish(struct group *g, uint64_t usage_pages)
 		;
 }
 
-static uint64_t nr_threads_below(const struct group *top)
+/* Pages that threads below top may touch uncharged. */
+static uint64_t group_reserve(const struct group *top, uint64_t limit)
 {
-	uint64_t nr = 0;
+	uint64_t active = 0, idle = 0;
 
 	for (const struct group *g = top; g; g = group_next(top, g)) {
 		const struct process *p;
 
 		DL_FOREACH (g->members, p)
-			nr += p->nr_threads;
+			*(p->active ? &active : &idle) += p->nr_threads * (uint64_t)LEASE_PAGES;
 	}
-	return nr;
+	return MIN(active, limit / RESERVE_ACTIVE_DIVISOR) +
+	       MIN(idle, limit / RESERVE_IDLE_DIVISOR);
 }
 
 int64_t group_room_wanted(const struct group *g)
 {
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
-	uint64_t reserve = MIN(nr_threads_below(g) * LEASE_PAGES, limit / RESERVE_DIVISOR);
 
-	return (int64_t)limit - (int64_t)g->usage - (int64_t)reserve;
+	return (int64_t)limit - (int64_t)g->usage - (int64_t)group_reserve(g, limit);
 }
 
 static uint64_t count_members(struct group *g)
@@ -161,7 +169,7 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	uint64_t before;
 
 	if (!p)
-		p = process_discover(m, (pid_t)r->tgid);
+		p = process_member(m, (pid_t)r->tgid);
 	if (!p)
 		return;
 	before = p->pages;

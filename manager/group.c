@@ -132,9 +132,10 @@ struct group *group_by_path(struct manager *m, const char *path)
 	struct group *g = manager_root(m);
 
 	while (g && *path) {
+		struct group *children = g->children; /* the macro clears its result first */
 		size_t n = strcspn(path, "/");
 
-		HASH_FIND(hh, g->children, path, n, g);
+		HASH_FIND(hh, children, path, n, g);
 		path += n;
 		path += *path == '/';
 	}
@@ -261,11 +262,13 @@ int group_mkdir(struct manager *m, struct group *parent, const char *name, mode_
 		state_slot_free(m->state, slot);
 		return r;
 	}
+	manager_wrlock(m); /* readers see it already */
 	g->record->attr[0].mode = S_IFDIR | (mode & 07777);
 	for (unsigned i = 0; i < m->config.nr_attr; i++) {
 		g->record->attr[i].uid = c->uid;
 		g->record->attr[i].gid = c->gid;
 	}
+	manager_unlock(m);
 	*ret = g;
 	return 0;
 }
@@ -297,16 +300,15 @@ struct group *group_adopt_record(struct manager *m, uint32_t slot, struct group 
 	return group_link(m, slot, parent);
 }
 
+/* A table of children is reached through the first of them: all tables go before any group. */
 void groups_free(struct manager *m)
 {
-	for (uint32_t slot = STATE_MAX_GROUPS; slot-- > 0;) {
-		struct group *g = m->groups[slot];
-
-		if (!g)
-			continue;
-		HASH_CLEAR(hh, g->children);
+	for (uint32_t slot = 0; slot < STATE_MAX_GROUPS; slot++)
+		if (m->groups[slot])
+			HASH_CLEAR(hh, m->groups[slot]->children);
+	for (uint32_t slot = 0; slot < STATE_MAX_GROUPS; slot++) {
+		free(m->groups[slot]);
 		m->groups[slot] = NULL;
-		free(g);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -18,6 +19,8 @@
 
 struct hierarchy {
 	int root_fd; /* O_PATH */
+	int lock_fd; /* of its root directory, locked: whoever mounts it elsewhere sees that it is
+			in use */
 	uint64_t mnt_id;
 	char *mountpoint;
 	char *name;
@@ -45,6 +48,9 @@ static void log_mount_error(const char *mountpoint, const char *name, int err)
 			  "(CAP_SYS_ADMIN) outside of cgroup namespaces",
 			  name, mountpoint);
 		break;
+	case EWOULDBLOCK:
+		log_error("another daemon has the hierarchy %s: choose another --name", name);
+		break;
 	case ENODEV:
 		log_error("this kernel has no cgroup v1, which the hierarchy %s needs", name);
 		break;
@@ -66,8 +72,21 @@ static int mount_named(const char *mountpoint, const char *name)
 	return 0;
 }
 
+/* All mounts of a hierarchy have the same root directory. */
+static int hierarchy_lock(struct hierarchy *h)
+{
+	h->lock_fd = open(h->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->lock_fd < 0 || flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return 0;
+}
+
 static int hierarchy_open_root(struct hierarchy *h)
 {
+	int err = hierarchy_lock(h);
+
+	if (err < 0)
+		return err;
 	h->root_fd = open(h->mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (h->root_fd < 0)
 		return -errno;
@@ -81,7 +100,7 @@ int hierarchy_mount_named(struct hierarchy **ret, const char *mountpoint, const 
 
 	if (!h)
 		goto fail;
-	h->root_fd = -1;
+	h->root_fd = h->lock_fd = -1;
 	h->mountpoint = strdup(mountpoint);
 	h->name = strdup(name);
 	if (!h->mountpoint || !h->name)
@@ -104,6 +123,15 @@ fail:
 
 /* Our own descriptor keeps the mount busy, so it is closed first; the id tells whether what is left
  * there is ours. */
+static void hierarchy_close(struct hierarchy *h)
+{
+	if (h->root_fd >= 0)
+		close(h->root_fd);
+	if (h->lock_fd >= 0)
+		close(h->lock_fd);
+	h->root_fd = h->lock_fd = -1;
+}
+
 /* Does the kernel still have it? */
 static bool hierarchy_lives(const struct hierarchy *h)
 {
@@ -152,8 +180,7 @@ struct hierarchy *hierarchy_unmount(struct hierarchy *h)
 	if (!h)
 		return NULL;
 	empty = hierarchy_is_empty(h);
-	close(h->root_fd);
-	h->root_fd = -1;
+	hierarchy_close(h);
 	if (mount_id(AT_FDCWD, h->mountpoint, &id) == 0 && id == h->mnt_id) {
 		if (umount2(h->mountpoint, UMOUNT_NOFOLLOW) == 0) {
 			if (empty)
@@ -170,8 +197,7 @@ struct hierarchy *hierarchy_free(struct hierarchy *h)
 {
 	if (!h)
 		return NULL;
-	if (h->root_fd >= 0)
-		close(h->root_fd);
+	hierarchy_close(h);
 	free(h->mountpoint);
 	free(h->name);
 	free(h);

@@ -122,18 +122,18 @@ static uint64_t count_by_share(struct job *j)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < j->nr; i++) {
-		struct process_usage rss, share = {};
+		struct process_usage u;
+		uint64_t rss;
 
 		if (j->share_saved[i] < 0)
 			continue;
-		if (process_usage_read(j->list[i].proc_fd, &rss) ||
-		    process_usage_read_shared(j->list[i].pid, &share)) {
-			j->share_saved[i] = -1;
+		j->share_saved[i] = -1;
+		if (process_usage_read(j->list[i].proc_fd, &u))
 			continue;
-		}
-		rss.rss_anon += rss.rss_shmem;
-		share.rss_anon += share.rss_shmem;
-		j->share_saved[i] = (int64_t)(rss.rss_anon - MIN(rss.rss_anon, share.rss_anon));
+		rss = u.rss_anon + u.rss_shmem;
+		if (process_usage_read_shared(j->list[i].pid, &u))
+			continue;
+		j->share_saved[i] = (int64_t)(rss - (u.rss_anon + u.rss_shmem));
 		sum += (uint64_t)j->share_saved[i];
 	}
 	return sum;
@@ -161,8 +161,7 @@ static void drop_cache(struct job *j)
 
 static void reclaim(struct job *j)
 {
-	bool swap = j->anonymous && swap_free_pages();
-	bool files_left;
+	bool swap = swap_free_pages(), files_left;
 	int64_t n;
 
 	if (count_by_share(j) >= j->nr_pages)
@@ -171,7 +170,8 @@ static void reclaim(struct job *j)
 	if (j->nr_dropped >= j->nr_pages)
 		return;
 	files_left = j->cache > j->nr_dropped;
-	if (!swap && !files_left)
+	/* Page-out takes what is anonymous too, as long as there is swap. */
+	if (swap ? !j->anonymous : !files_left)
 		return;
 	n = page_out(j->list, j->nr, j->nr_pages - j->nr_dropped, files_left);
 	if (n > 0)

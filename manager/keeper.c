@@ -17,6 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "manager/guard.h"
 #include "manager/keeper_private.h"
 #include "util/log.h"
 #include "util/util.h"
@@ -68,6 +69,8 @@ static void keep(uint64_t id, int fd)
 			"the keeper has no room for a descriptor: it would not outlive the server");
 		return;
 	}
+	if (!(id & KEEPER_LATE))
+		fd = guard_place_event(fd);
 	if (keeper_table_put(id, fd, &old) < 0)
 		old = fd;
 	if (old >= 0)

@@ -17,6 +17,11 @@
 #define KEEPER_MAX_FDS 20000 /* the hard RLIMIT_NOFILE where this was written */
 #define KEEPER_FATAL   3     /* a server's exit status that says: another would fare no better */
 
+/*
+ * In an id: when the keeper dies this descriptor is to be released after those without (guard.h).
+ */
+#define KEEPER_LATE (UINT64_C(1) << 63)
+
 struct keeper_link;
 
 /*

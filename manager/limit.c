@@ -32,6 +32,8 @@ void process_unwait(struct manager *m, struct process *p)
 		DL_DELETE2(m->stops, p, wait_prev, wait_next);
 	else if (p->waits_for)
 		DL_DELETE2(p->waits_for->waiters, p, wait_prev, wait_next);
+	if (p->waits_for && !p->waits_for->waiters)
+		group_oom_end(p->waits_for);
 	p->noted = false;
 	p->waits_for = NULL;
 	p->wait_prev = p->wait_next = NULL;
@@ -45,6 +47,7 @@ static void group_release(struct manager *m, struct group *g)
 	g->waiters = NULL;
 	g->nr_rounds = 0;
 	g->victim = 0;
+	g->try_again = false;
 	group_oom_end(g);
 	DL_FOREACH_SAFE2(all, p, next, wait_next)
 	{
@@ -63,6 +66,7 @@ static void group_reclaim(struct manager *m, struct group *g)
 	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
 
 	g->nr_rounds++;
+	g->try_again = false;
 	if (job_reclaim(m, g, MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0)))
 		group_oom(m, g);
 }
@@ -107,12 +111,12 @@ void stops_settle(struct manager *m)
 
 void process_on_stop(struct manager *m, const struct lease_record *r)
 {
-	struct process *p = process_find(m, (pid_t)r->tgid);
+	struct process *p = process_member(m, (pid_t)r->tgid);
 
-	if (!p)
-		p = process_discover(m, (pid_t)r->tgid);
 	if (p)
 		process_stopped(m, p);
+	else
+		process_hold(m, (pid_t)r->tgid);
 }
 
 void group_settle(struct manager *m, struct group *g)
@@ -122,7 +126,9 @@ void group_settle(struct manager *m, struct group *g)
 	group_true_up(m, g);
 	if (!group_is_limited(g) || group_room_wanted(g) > 0)
 		group_release(m, g);
-	else if (!g->victim)
+	else if (g->try_again)
+		group_reclaim(m, g);
+	else
 		group_oom(m, g);
 }
 
@@ -130,6 +136,36 @@ void group_settle_up(struct manager *m, struct group *g)
 {
 	for (; g; g = g->parent)
 		group_settle(m, g);
+}
+
+/* Page cache that did not go this time is being read or written, and goes when that is done. */
+static bool has_cache(struct manager *m, struct group *top)
+{
+	for (struct group *g = top; g; g = group_next(top, g))
+		if (group_cache(m, g))
+			return true;
+	return false;
+}
+
+/* After a round of reclaim: g's waiters go on, or another round, or, when that is of no use, OOM.
+ */
+static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
+{
+	if (!g->waiters)
+		return;
+	group_true_up(m, g);
+	if (!group_is_limited(g) || group_room_wanted(g) > 0) {
+		group_release(m, g);
+	} else if (g->nr_rounds >= RECLAIM_MAX_ROUNDS) {
+		group_oom(m, g);
+	} else if (progress) {
+		group_reclaim(m, g);
+	} else if (has_cache(m, g)) {
+		g->try_again = true;
+		retry_arm(m);
+	} else {
+		group_oom(m, g);
+	}
 }
 
 /* ---- changing the limit ---- */
@@ -165,7 +201,6 @@ static void limit_apply(struct manager *m, struct group *g, uint64_t bytes)
 {
 	atomic_put(&g->record->memory.limit, bytes);
 	group_limited_changed(m, g);
-	group_settle(m, g);
 }
 
 /* Usage was above the limit wanted: is it still, after one more round of reclaim? */
@@ -175,17 +210,18 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 
 	group_true_up(m, g);
 	if (g->usage <= wanted) {
-		uint64_t bytes = g->limit_wanted_bytes;
-
+		limit_apply(m, g, g->limit_wanted_bytes);
 		limit_done(g, 0);
-		limit_apply(m, g, bytes);
+		g->nr_rounds = 0;
+		reclaim_go_on(m, g, true);
 		return;
 	}
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
 	    job_reclaim(m, g, g->usage - wanted)) {
 		limit_done(g, -EBUSY);
-		group_settle(m, g);
+		g->nr_rounds = 0;
+		reclaim_go_on(m, g, progress);
 	}
 }
 
@@ -204,6 +240,7 @@ void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_d
 	group_true_up(m, g);
 	if (g->usage <= bytes_to_pages(bytes)) {
 		limit_apply(m, g, bytes);
+		group_settle(m, g);
 		done(0, userdata);
 		return;
 	}
@@ -211,9 +248,9 @@ void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_d
 	g->limit_wanted_bytes = bytes;
 	g->limit_done = done;
 	g->limit_userdata = userdata;
+	g->nr_rounds = 0;
 	if (g->job) /* what it gets back counts as the first round */
 		return;
-	g->nr_rounds = 0;
 	limit_go_on(m, g, true);
 }
 
@@ -252,13 +289,5 @@ void reclaim_done(struct manager *m, struct job *j)
 		limit_go_on(m, g, progress);
 		return;
 	}
-	if (!g->waiters)
-		return;
-	group_true_up(m, g);
-	if (!group_is_limited(g) || group_room_wanted(g) > 0)
-		group_release(m, g);
-	else if (progress && g->nr_rounds < RECLAIM_MAX_ROUNDS)
-		group_reclaim(m, g);
-	else
-		group_oom(m, g);
+	reclaim_go_on(m, g, progress);
 }

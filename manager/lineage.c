@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "manager/guard.h"
 #include "manager/keeper.h"
 #include "manager/manager_private.h"
 #include "util/log.h"
@@ -75,6 +76,8 @@ static int arm_thread(struct manager *m, struct lineage *l, pid_t tid)
 	r = lease_arm(m->lease, tid, fds);
 	if (r)
 		return r;
+	for (unsigned i = 0; i < LEASE_NR_FDS; i++)
+		fds[i] = guard_place_event(fds[i]);
 	r = lineage_add(m, l, fds);
 	if (r)
 		for (unsigned i = 0; i < LEASE_NR_FDS; i++)

@@ -246,8 +246,7 @@ static int manager_start(struct manager *m)
 	prefer_this_thread();
 	r = sd_event_new(&m->event);
 
-	if (r >= 0)
-		r = guard_new(m);
+	guards_drop_inherited(m);
 	if (r >= 0)
 		r = lease_server_start(m->lease, on_record, m);
 	if (r >= 0)
@@ -270,7 +269,7 @@ int manager_new(struct manager **ret, const struct manager_config *config)
 	m->state = config->state;
 	m->lease = config->lease;
 	m->hierarchy = config->hierarchy;
-	m->requests_fd = m->guard_pipe[0] = m->guard_pipe[1] = -1;
+	m->requests_fd = -1;
 	lock_init(m);
 	r = manager_start(m);
 	if (r) {
@@ -301,7 +300,6 @@ struct manager *manager_free(struct manager *m)
 	m->worker = worker_free(m->worker);
 	processes_free(m);
 	groups_free(m);
-	guard_free(m);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);
 	sd_event_unref(m->event);

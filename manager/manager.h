@@ -28,6 +28,7 @@ struct manager_config {
 	struct state *state;
 	struct lease *lease;
 	struct hierarchy *hierarchy;
+	const int *guard_pipe;      /* guard_pipe_new()'s, or NULL: nothing is guarded (tests) */
 	struct keeper_link *keeper; /* NULL: nobody to hold descriptors (tests) */
 	const struct file_attr
 		*default_attr; /* what a new group's control files begin with, from index 1 */

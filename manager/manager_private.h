@@ -44,10 +44,10 @@ struct process {
 	struct group *group;         /* shape; NULL once it has gone */
 	int status_fd;               /* shape: /proc/PID/status, proves who it is */
 	bool shares_vm;              /* between vfork and exec: the memory is the parent's */
-	bool shared_outside; /* attached without exec since: may share pages with who forked it */
+	bool shared_outside; /* who forked it is not known, and it did not exec since: may share
+				pages with it */
 	struct lineage *lineage;
 	struct family *family;
-	pid_t parent;
 	uint64_t born_usec;
 
 	/* As last counted. */
@@ -55,6 +55,7 @@ struct process {
 	uint64_t resident; /* RssAnon + RssFile + RssShmem */
 	uint64_t swap;
 	uint32_t nr_threads;
+	bool active;          /* since the count before: running, or other pages */
 	uint64_t shmem_files; /* pages of open tmpfs files and memfds; atomic */
 	uint64_t written;     /* bytes written when those were last looked for */
 	uint64_t share_saved; /* what its share is below its RSS, for processes too big to ask at
@@ -89,6 +90,7 @@ struct group {
 	unsigned nr_rounds;      /* of reclaim since somebody last went on */
 	pid_t victim;            /* killed and not yet gone */
 	bool oom;                /* nothing left to reclaim, nobody killed */
+	bool try_again;          /* reclaim once more when the retry timer runs out */
 
 	bool limit_pending; /* a write of the limit waits for reclaim */
 	uint64_t limit_wanted_bytes;
@@ -113,7 +115,7 @@ struct manager {
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
 	uint64_t next_lease_id;
-	int guard_pipe[2];
+	struct held *held; /* processes there was no descriptor for */
 
 	pthread_mutex_t requests_lock;
 	struct manager_request *requests, *requests_tail;
@@ -165,11 +167,14 @@ void process_move(struct manager *m, struct process *p, struct group *g);
 void process_gone(struct manager *m, struct process *p);
 void process_put(struct process *p); /* a job lets go */
 bool process_shares_pages(const struct process *p);
-/* A process that must be a member, by the lease map, but is not known. */
-struct process *process_discover(struct manager *m, pid_t tgid);
+/* The member tgid: known, or not yet heard of but in the lease map. NULL: no member, or gone. */
+struct process *process_member(struct manager *m, pid_t tgid);
 void process_on_fork(struct manager *m, const struct lease_record *r);
 void process_on_exec(struct manager *m, const struct lease_record *r);
 void process_on_exit(struct manager *m, const struct lease_record *r);
+/* Processes that stand still because there was no descriptor to follow them with: try again. */
+void processes_retry_held(struct manager *m);
+void process_hold(struct manager *m, pid_t tgid);
 void processes_free(struct manager *m);
 
 /* ---- lineage.c ---- */
@@ -197,10 +202,11 @@ uint64_t group_cache(const struct manager *m, const struct group *g);
 
 /* ---- stop.c ---- */
 void process_stopped(struct manager *m, struct process *p); /* it is: by its lease */
+void process_note(struct manager *m, struct process *p);    /* to be settled: into manager.stops */
 void process_stop(struct manager *m, struct process *p);
 void process_continue(struct manager *m, struct process *p);
-int guard_new(struct manager *m);
-void guard_free(struct manager *m);
+void process_unguard(struct manager *m, struct process *p);
+void guards_drop_inherited(struct manager *m);
 
 /* ---- limit.c ---- */
 void process_on_stop(struct manager *m, const struct lease_record *r);
@@ -220,6 +226,7 @@ void group_limit_fail(struct group *g, int error);
 /* Nothing could be reclaimed for g. */
 void group_oom(struct manager *m, struct group *g);
 void group_oom_end(struct group *g);
+void retry_arm(struct manager *m);
 int oom_retry(sd_event_source *s, uint64_t usec, void *userdata);
 /* Read a file below /proc. Length or -errno. */
 ssize_t proc_read(const char *path, char *buf, size_t size);

@@ -27,12 +27,12 @@ static int oom_score_adj(pid_t pid)
 }
 
 /* How much would be gained; below 0: not to be killed. */
-static int64_t badness(const struct process *p, uint64_t limit)
+static int64_t badness(struct process *p, uint64_t limit)
 {
 	int64_t points;
 	int adj;
 
-	if (p->shares_vm)
+	if (p->shares_vm || !process_count(p))
 		return -1;
 	adj = oom_score_adj(p->tgid);
 	if (adj == OOM_SCORE_ADJ_MIN)
@@ -85,28 +85,37 @@ static void oom_kill(struct manager *m, struct group *g, struct process *p)
 		kill(p->tgid, SIGKILL); /* no memory for a job: by pid, then */
 }
 
-static void set_under_oom(struct group *top, uint64_t value)
+/* A group is under OOM when it, or one above it, is out of memory. */
+static void publish_under_oom(struct group *top)
 {
-	for (struct group *g = top; g; g = group_next(top, g))
-		atomic_put(&g->record->under_oom, value);
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		bool under = false;
+
+		for (const struct group *x = g; x && !under; x = x->parent)
+			under = x->oom;
+		atomic_put(&g->record->under_oom, under);
+	}
 }
 
 void group_oom_end(struct group *g)
 {
-	if (g->oom)
-		set_under_oom(g, 0);
+	if (!g->oom)
+		return;
 	g->oom = false;
+	publish_under_oom(g);
 }
 
 static bool anybody_waits_idle(struct manager *m)
 {
+	if (m->held)
+		return true;
 	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g))
 		if (g->waiters && !g->job)
 			return true;
 	return false;
 }
 
-static void retry_arm(struct manager *m)
+void retry_arm(struct manager *m)
 {
 	sd_event_source_set_time_relative(m->retry, RETRY_USEC);
 	sd_event_source_set_enabled(m->retry, SD_EVENT_ONESHOT);
@@ -121,9 +130,19 @@ int oom_retry(sd_event_source *s, uint64_t usec, void *userdata)
 	(void)usec;
 	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g))
 		group_settle(m, g);
+	processes_retry_held(m);
+	stops_settle(m);
 	if (anybody_waits_idle(m))
 		retry_arm(m);
 	return 0;
+}
+
+/* Killed, and not yet gone. */
+static bool victim_is_dying(struct manager *m, const struct group *g)
+{
+	struct process *p = g->victim ? process_find(m, g->victim) : NULL;
+
+	return p && process_count(p);
 }
 
 void group_oom(struct manager *m, struct group *g)
@@ -131,6 +150,8 @@ void group_oom(struct manager *m, struct group *g)
 	struct process *p;
 
 	retry_arm(m);
+	if (victim_is_dying(m, g))
+		return;
 	if (!g->oom)
 		group_count_event(g, GROUP_EVENT_OOM, 1);
 	if (!atomic_get(&g->record->oom_kill_disable)) {
@@ -147,7 +168,8 @@ void group_oom(struct manager *m, struct group *g)
 				    path ? path : "?");
 		}
 	}
-	if (!g->oom)
-		set_under_oom(g, 1);
+	if (g->oom)
+		return;
 	g->oom = true;
+	publish_under_oom(g);
 }

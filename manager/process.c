@@ -55,6 +55,7 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g, stru
 	p->guard_fd = -1;
 	p->nr_threads = 1;
 	p->born_usec = now_usec();
+	p->shared_outside = true;
 	p->status_fd = process_usage_open(tgid);
 	if (p->status_fd < 0) {
 		free(p);
@@ -76,13 +77,15 @@ void process_move(struct manager *m, struct process *p, struct group *g)
 	p->group = g;
 	DL_APPEND(g->members, p);
 	manager_unlock(m);
+	if (!p->waits_for)
+		return;
+	process_unwait(m, p);
+	process_note(m, p);
 }
 
 static void process_free(struct process *p)
 {
 	close(p->status_fd);
-	if (p->guard_fd >= 0)
-		close(p->guard_fd);
 	free(p);
 }
 
@@ -95,6 +98,7 @@ void process_put(struct process *p)
 void process_gone(struct manager *m, struct process *p)
 {
 	process_unwait(m, p);
+	process_unguard(m, p);
 	p->lineage = lineage_put(m, p->lineage);
 	manager_wrlock(m);
 	family_leave(p);
@@ -106,22 +110,88 @@ void process_gone(struct manager *m, struct process *p)
 		process_free(p);
 }
 
-struct process *process_discover(struct manager *m, pid_t tgid)
+/* A process that must be a member, by the lease map, but is not known. */
+static struct process *process_discover(struct manager *m, pid_t tgid)
 {
 	struct lease_member member;
 	struct group *g;
-	struct process *p;
 
 	if (lease_member_get(m->lease, tgid, &member) || member.slot >= STATE_MAX_GROUPS)
 		return NULL;
 	g = m->groups[member.slot];
 	if (!g)
 		return NULL;
-	p = process_new(m, tgid, g, m->adopted);
-	if (p)
-		p->shared_outside = true;
-	return p;
+	return process_new(m, tgid, g, m->adopted);
 }
+
+/* When its exit was not told of, for want of room in the ring, it is so until somebody asks for its
+ * pid. */
+static bool process_is_known(struct manager *m, pid_t tgid)
+{
+	struct process *p = process_find(m, tgid);
+	struct process_usage u;
+
+	if (!p)
+		return false;
+	if (process_usage_read(p->status_fd, &u) != -ESRCH)
+		return true;
+	process_gone(m, p);
+	return false;
+}
+
+struct process *process_member(struct manager *m, pid_t tgid)
+{
+	return process_is_known(m, tgid) ? process_find(m, tgid) : process_discover(m, tgid);
+}
+
+/* ---- past the descriptor budget ---- */
+
+struct held {
+	pid_t tgid;
+	struct held *next;
+};
+
+/*
+ * It stands still at its lease until there is a descriptor for it. (Without memory for that note
+ * too it stays so until the next server.)
+ */
+void process_hold(struct manager *m, pid_t tgid)
+{
+	struct lease_member member;
+	struct held *h;
+
+	if (lease_member_get(m->lease, tgid, &member)) /* ended since */
+		return;
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return;
+	log_warning("process %d is held back: no descriptor left to follow it with", tgid);
+	h->tgid = tgid;
+	LL_PREPEND(m->held, h);
+	retry_arm(m);
+}
+
+void processes_retry_held(struct manager *m)
+{
+	struct held *all = m->held, *h, *next;
+
+	m->held = NULL;
+	LL_FOREACH_SAFE(all, h, next)
+	{
+		struct lease_member member;
+		struct process *p = process_member(m, h->tgid);
+
+		if (p)
+			process_stopped(m, p);
+		else if (!lease_member_get(m->lease, h->tgid, &member)) {
+			LL_PREPEND(m->held, h);
+			continue;
+		}
+		free(h);
+	}
+}
+
+/* ---- records ---- */
 
 /*
  * A child's group is what the lease map gave it at its birth. While its parent is being attached
@@ -133,25 +203,22 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 	struct group *g = r->slot < STATE_MAX_GROUPS ? m->groups[r->slot] : NULL;
 	struct lease_member member;
 
-	if (!g || process_find(m, (pid_t)r->child))
+	if (!g || process_is_known(m, (pid_t)r->child))
 		return;
-	/* The table was full: the one place where the kernel could not do it itself. */
-	if (lease_member_get(m->lease, (pid_t)r->child, &member))
-		if (lease_member_set(m->lease, (pid_t)r->child, r->slot, false))
-			log_warning(
-				"process %u: no room in the table of members, it is not limited",
-				r->child);
 	p = process_new(m, (pid_t)r->child, g, parent ? parent->lineage : m->adopted);
 	if (!p)
 		return; /* gone already: its exit record finds nothing */
-	p->parent = (pid_t)r->tgid;
 	manager_wrlock(m);
 	p->shares_vm = r->shares_vm;
+	p->shared_outside = !parent && !p->shares_vm;
 	if (parent && !p->shares_vm)
 		family_join(p, parent);
-	else
-		p->shared_outside = !p->shares_vm;
 	manager_unlock(m);
+	/* The table was full: the one place where the kernel could not do it itself. */
+	if (lease_member_get(m->lease, p->tgid, &member) &&
+	    lease_member_set(m->lease, p->tgid, g->slot, false))
+		log_warning("process %d: no room in the table of members, it is not limited",
+			    p->tgid);
 }
 
 void process_on_exec(struct manager *m, const struct lease_record *r)
@@ -188,6 +255,8 @@ void process_on_exit(struct manager *m, const struct lease_record *r)
 	struct process *p = process_find(m, (pid_t)r->tgid);
 	struct group *g;
 
+	/* The kernel took it out, but it may have been written to since: continued, moved. */
+	lease_member_remove(m->lease, (pid_t)r->tgid);
 	if (!p)
 		return;
 	g = p->group;
@@ -201,9 +270,12 @@ void process_on_exit(struct manager *m, const struct lease_record *r)
 void processes_free(struct manager *m)
 {
 	struct process *p, *next;
+	struct held *h, *next_held;
 
 	HASH_ITER (hh, m->processes, p, next) {
 		process_continue(m, p);
 		process_gone(m, p);
 	}
+	LL_FOREACH_SAFE(m->held, h, next_held)
+	free(h);
 }

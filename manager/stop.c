@@ -3,90 +3,56 @@
  * Stopping and continuing members. Only what we stopped is continued, and what somebody else wants
  * stopped stays so. Thread: the manager's loop.
  */
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "manager/guard.h"
+#include "manager/keeper.h"
 #include "manager/manager_private.h"
-#include "util/log.h"
 #include "util/util.h"
 
 #define SIGNAL_BIT(n)  (1ULL << ((n)-1))
 #define TERMINAL_STOPS (SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 
-/* ---- the guard: whatever ends this server, the kernel continues what it had stopped ---- */
-
-/* The server's forks (a new keeper) must not keep the guards of a dead server from going off. */
-static int guard_write_fd = -1;
-
-static void guard_close_in_child(void)
+/* The keeper holds it too. Without a descriptor to spare the process stays unguarded. */
+static void process_guard(struct manager *m, struct process *p, bool on)
 {
-	if (guard_write_fd >= 0)
-		close(guard_write_fd);
-	guard_write_fd = -1;
-}
-
-/*
- * A pipe; each guard is a further opening of its read end with O_ASYNC and F_SETSIG SIGCONT for one
- * process. When the server dies the kernel closes its descriptors from the highest down; the write
- * end, placed highest, goes first, and tells the owners of the read ends that are still open.
- */
-int guard_new(struct manager *m)
-{
-	struct rlimit rl;
-	int high;
-
-	if (pipe2(m->guard_pipe, O_CLOEXEC | O_NONBLOCK))
-		return -errno;
-	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur > 16) {
-		high = fcntl(m->guard_pipe[1], F_DUPFD_CLOEXEC, (int)MIN(rl.rlim_cur - 8, 1 << 20));
-		if (high >= 0) {
-			close(m->guard_pipe[1]);
-			m->guard_pipe[1] = high;
-		}
+	if (p->guard_fd < 0 && on && m->config.guard_pipe) {
+		p->guard_fd = guard_open(m->config.guard_pipe, p->tgid);
+		if (p->guard_fd >= 0 && m->config.keeper)
+			keeper_keep(m->config.keeper, KEEPER_LATE | (uint64_t)p->tgid, p->guard_fd);
 	}
-	guard_write_fd = m->guard_pipe[1];
-	pthread_atfork(NULL, NULL, guard_close_in_child);
-	return 0;
+	if (p->guard_fd >= 0)
+		guard_set(p->guard_fd, on);
 }
 
-void guard_free(struct manager *m)
+void process_unguard(struct manager *m, struct process *p)
 {
-	guard_write_fd = -1;
-	for (int i = 0; i < 2; i++)
-		if (m->guard_pipe[i] >= 0)
-			close(m->guard_pipe[i]);
+	if (p->guard_fd < 0)
+		return;
+	guard_set(p->guard_fd, false);
+	if (m->config.keeper)
+		keeper_drop(m->config.keeper, KEEPER_LATE | (uint64_t)p->tgid);
+	close(p->guard_fd);
+	p->guard_fd = -1;
 }
 
-static int guard_open(struct manager *m, pid_t tgid)
+/* Of an earlier server: who is still stopped gets a guard of ours. */
+void guards_drop_inherited(struct manager *m)
 {
-	char path[40];
+	unsigned pos = 0;
+	uint64_t id;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->guard_pipe[0]);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (fcntl(fd, F_SETSIG, SIGCONT) || fcntl(fd, F_SETOWN, tgid)) {
+	if (!m->config.keeper)
+		return;
+	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
+		if (!(id & KEEPER_LATE))
+			continue;
+		guard_set(fd, false);
+		keeper_drop(m->config.keeper, id);
 		close(fd);
-		return -1;
 	}
-	return fd;
 }
-
-/* Without a descriptor to spare it stays unguarded: the next server finds it by its mark in the
- * member map. */
-static void guard_set(struct manager *m, struct process *p, bool on)
-{
-	if (p->guard_fd < 0 && on)
-		p->guard_fd = guard_open(m, p->tgid);
-	if (p->guard_fd >= 0)
-		fcntl(p->guard_fd, F_SETFL, O_NONBLOCK | (on ? O_ASYNC : 0));
-}
-
-/* ---- */
 
 static int process_signal(struct process *p, int sig)
 {
@@ -97,6 +63,14 @@ static int process_signal(struct process *p, int sig)
 	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) ? -errno : 0;
 }
 
+void process_note(struct manager *m, struct process *p)
+{
+	if (p->noted || p->waits_for)
+		return;
+	p->noted = true;
+	DL_APPEND2(m->stops, p, wait_prev, wait_next);
+}
+
 void process_stopped(struct manager *m, struct process *p)
 {
 	group_count_event(p->group, GROUP_EVENT_STOP, 1);
@@ -105,12 +79,9 @@ void process_stopped(struct manager *m, struct process *p)
 		p->stopped_usec = now_usec();
 		/* The mark may have been cleared for the stop before this one. */
 		lease_member_set(m->lease, p->tgid, p->group->slot, true);
-		guard_set(m, p, true);
+		process_guard(m, p, true);
 	}
-	if (p->noted || p->waits_for)
-		return;
-	p->noted = true;
-	DL_APPEND2(m->stops, p, wait_prev, wait_next);
+	process_note(m, p);
 }
 
 void process_stop(struct manager *m, struct process *p)
@@ -159,7 +130,7 @@ void process_continue(struct manager *m, struct process *p)
 		process_signal(p, SIGCONT);
 	/* Only now: should we die in between, the next server continues it once more. */
 	lease_member_set(m->lease, p->tgid, p->group->slot, false);
-	guard_set(m, p, false);
+	process_guard(m, p, false);
 	for (int sig = SIGTSTP; !stays && pending && sig <= SIGTTOU; sig++)
 		if (pending & SIGNAL_BIT(sig))
 			process_signal(p, sig);
