@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154
+# The benchmarks, each a function section_NAME that prints Markdown. Written with tests/integration/lib.sh: a daemon runs, its
+# tree is $M; $K is the kernel's own v1 memory controller, empty where there is none.
+
+LIMIT=$((16 * MIB))
+RUNS=${RUNS:-5}          # of what takes a second
+LOOP_RUNS=${LOOP_RUNS:-11} # of what is compared within two percent
+
+# Numbers ---------------------------------------------------------------------------------------------------------------
+
+median() { # of the lines of a file
+	sort -n "$1" | awk '{ v[NR] = $1 } END { if (!NR) print "–"; else print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+ratio() { # A B
+	awk -v a="$1" -v b="$2" 'BEGIN { if (b + 0 == 0) print "–"; else printf "%.3f\n", a / b }'
+}
+
+over() { # PEAK LIMIT: percent over the limit, or under it
+	awk -v p="$1" -v l="$2" 'BEGIN { printf "%+.2f %%\n", (p - l) * 100 / l }'
+}
+
+thousandths() { # SECONDS
+	if [ "$1" = – ]; then echo –; else printf '%.3f\n' "$1"; fi
+}
+
+# One run ---------------------------------------------------------------------------------------------------------------
+
+# The kernel's group, ours, or none: kernel, ours and none below.
+tree() { # WHICH
+	case $1 in
+	kernel) echo "$K" ;;
+	ours) echo "$M" ;;
+	esac
+}
+
+contenders() {
+	[ -z "$K" ] || echo kernel
+	echo ours
+}
+
+# Run COMMAND in a fresh group and append what it took to WHICH.wall, .cpu, .failcnt and .peak.
+run_in() { # WHICH LIMIT COMMAND...
+	local which=$1 limit=$2 group
+	shift 2
+	if [ "$which" = none ]; then
+		"$BENCH/stopwatch" "$T/time" "$@"
+	else
+		group=$(tree "$which")/bench
+		mkdir "$group"
+		echo "$limit" >"$group/memory.limit_in_bytes"
+		"$HELPERS/enter" "$group/tasks" "$BENCH/stopwatch" "$T/time" "$@"
+		cat "$group/memory.failcnt" >>"$T/$which.failcnt"
+		cat "$group/memory.max_usage_in_bytes" >>"$T/$which.peak"
+		until_true 5 rmdir "$group" 2>/dev/null
+	fi >/dev/null
+	cut -d' ' -f1 "$T/time" >>"$T/$which.wall"
+	cut -d' ' -f2 "$T/time" >>"$T/$which.cpu"
+}
+
+forget() {
+	rm -f "$T"/{none,kernel,ours}.{wall,cpu,failcnt,peak}
+	touch "$T"/{none,kernel,ours}.{wall,cpu,failcnt,peak}
+}
+
+# Swap that is used before any other, for one section.
+use_swap() { # KIND MIB
+	"swap_$1" "$2"
+}
+
+drop_swap() {
+	swapoff "$SWAP"
+}
+
+# Fill and re-read ------------------------------------------------------------------------------------------------------
+
+fill_row() { # KIND
+	local i which kernel ours
+	use_swap "$1" 640 || {
+		echo "| $1 | cannot be set up | | | | | |"
+		return
+	}
+	forget
+	for ((i = 0; i < RUNS; i++)); do
+		for which in $(contenders); do
+			run_in "$which" $LIMIT "$BENCH/fill" 300
+		done
+	done
+	drop_swap
+	kernel=$(median "$T/kernel.wall") ours=$(median "$T/ours.wall")
+	echo "| $1 | $(thousandths "$kernel") | $(thousandths "$ours") | $(ratio "$ours" "$kernel") |" \
+		"$(median "$T/kernel.failcnt") | $(median "$T/ours.failcnt") | $(over "$(sort -n "$T/ours.peak" | tail -n 1)" $LIMIT) |"
+}
+
+section_fill() {
+	echo "## Filling and re-reading 300 MiB in 16 MiB"
+	echo "\`fill 300\` with memory.limit_in_bytes 16M, $RUNS runs each, alternating; medians. Greatest peak of all runs."
+	echo
+	echo "| swap on | kernel, s | memcgfs, s | ratio | kernel's failcnt | memcgfs's failcnt | memcgfs's peak over the limit |"
+	echo "|---|---|---|---|---|---|---|"
+	fill_row zram
+	fill_row file
+	echo
+}
+
+# Peaks -----------------------------------------------------------------------------------------------------------------
+
+# The sampler reads the members from the kernel's hierarchy, without the daemon.
+sampled() { # WHICH LIMIT COMMAND...: SAMPLED, PEAK and HITS of one run
+	local which=$1 limit=$2 group list
+	shift 2
+	group=$(tree "$which")/bench
+	list=$group/cgroup.procs
+	mkdir "$group"
+	echo "$limit" >"$group/memory.limit_in_bytes"
+	if [ "$which" = ours ]; then
+		hierarchy
+		list=$H/bench/cgroup.procs
+	fi
+	talk sampler "$HELPERS/peak" -g "$list"
+	hear sampler
+	"$HELPERS/enter" ${ENTER:+"$ENTER"} "$group/tasks" "$@"
+	tell sampler
+	hear sampler
+	SAMPLED=$HEARD
+	finish sampler
+	PEAK=$(cat "$group/memory.max_usage_in_bytes")
+	HITS=$(cat "$group/memory.failcnt")
+	until_true 5 rmdir "$group" 2>/dev/null
+}
+
+peak_row() { # WHAT LIMIT-MIB COMMAND...
+	local what=$1 limit=$(($2 * MIB)) kernel='–'
+	shift 2
+	if [ -n "$K" ]; then
+		sampled kernel $limit "$@"
+		kernel="$(over "$PEAK" $limit) | $(over "$SAMPLED" $limit)"
+	else
+		kernel='– | –'
+	fi
+	sampled ours $limit "$@"
+	echo "| $what | $((limit / MIB)) MiB | $kernel | $(over "$PEAK" $limit) | $(over "$SAMPLED" $limit) | $HITS |"
+}
+
+peak_rows() { # LIMIT-MIB TOUCHED-MIB
+	peak_row "one process" "$1" "$HELPERS/touch" -r "$2"
+	peak_row "8 processes" "$1" "$HELPERS/touch" -r -p 8 "$2"
+	peak_row "8 threads" "$1" "$HELPERS/touch" -r -t 8 "$2"
+	ENTER=-n peak_row "first process of a pid namespace" "$1" "$HELPERS/touch" -r "$2"
+}
+
+section_peaks() {
+	echo "## Peak over the limit"
+	echo "\`touch -r\` touches 240 MiB in 16 MiB and 1200 MiB in 1 GiB as fast as it can and reads them again, on zram."
+	echo "Group: memory.max_usage_in_bytes; sampled: RssAnon + RssShmem of the members, by \`peak\`."
+	echo
+	echo "| | limit | kernel, group | kernel, sampled | memcgfs, group | memcgfs, sampled | memcgfs's failcnt |"
+	echo "|---|---|---|---|---|---|---|"
+	use_swap zram 1024 || use_swap file 1024
+	peak_rows 16 240
+	peak_rows 1024 1200
+	drop_swap
+	echo
+}
+
+# Below the limit -------------------------------------------------------------------------------------------------------
+
+below_row() { # WHAT COMMAND...
+	local what=$1 i which none
+	shift
+	forget
+	for ((i = 0; i < LOOP_RUNS; i++)); do
+		for which in none $(contenders); do
+			run_in "$which" 1G "$@"
+		done
+	done
+	none=$(median "$T/none.wall")
+	echo "| $what | $(thousandths "$none") | $(ratio "$(median "$T/kernel.wall")" "$none") |" \
+		"$(ratio "$(median "$T/ours.wall")" "$none") | $(ratio "$(median "$T/kernel.cpu")" "$(median "$T/none.cpu")") |" \
+		"$(ratio "$(median "$T/ours.cpu")" "$(median "$T/none.cpu")") | $(median "$T/ours.failcnt") |"
+}
+
+section_below() {
+	local compile="for i in 1 2 3 4 5 6 7 8 9 10; do ${CC:-cc} -O2 -c -o '$T/o' '$HERE/helpers/touch.c' -D_GNU_SOURCE; done"
+	echo "## A program that stays under its limit"
+	echo "Limit 1 GiB, $LOOP_RUNS runs each, alternating; medians, as multiples of the time outside any group."
+	echo
+	echo "| program | no group, s | kernel, wall | memcgfs, wall | kernel, CPU | memcgfs, CPU | memcgfs's failcnt |"
+	echo "|---|---|---|---|---|---|---|"
+	below_row "touching 512 MiB of fresh memory, nothing else (\`touch 512\`)" "$HELPERS/touch" 512
+	below_row "compiling a C file ten times (\`cc -O2 -c touch.c\`)" sh -c "$compile"
+	if command -v python3 >/dev/null; then
+		below_row "a dictionary of 600,000 strings in Python" python3 -c 'd = {str(i): i for i in range(600000)}; sum(d[str(i)] for i in range(600000))'
+	fi
+	echo
+}
+
+# Idle ------------------------------------------------------------------------------------------------------------------
+
+switches() { # of all threads of the daemon: voluntary and other context switches so far
+	local pid
+	for pid in $(daemon_pids); do
+		cat "/proc/$pid"/task/*/status
+	done | awk '/ctxt_switches/ { n += $2 } END { print n + 0 }'
+}
+
+memory_kib() { # Rss|Pss of all the daemon's processes
+	local pid
+	for pid in $(daemon_pids); do
+		cat "/proc/$pid/smaps_rollup"
+	done | awk -v k="$1:" '$1 == k { n += $2 } END { print n + 0 }'
+}
+
+idle_members() { # GROUPS MEMBERS-EACH
+	local g i
+	for ((g = 0; g < $1; g++)); do
+		group "idle$g" 64M
+		for ((i = 0; i < $2; i++)); do
+			"$HELPERS/enter" "$M/idle$g/tasks" sleep 1000 &
+			IDLE+=($!)
+		done
+	done
+}
+
+all_asleep() {
+	local pid
+	for pid in "${IDLE[@]}"; do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sleep ] && in_state "$pid" S || return 1
+	done
+}
+
+section_idle() {
+	local before after
+	IDLE=()
+	idle_members 100 5
+	until_true 60 all_asleep
+	nap 2 # what the starts still cause
+	before=$(switches)
+	nap 5
+	after=$(switches)
+	echo "## An idle daemon with 100 groups and 500 sleeping members"
+	echo "Context switches of all its threads in 5 s (/proc/PID/task/\\*/status); memory of keeper and server (smaps_rollup)."
+	echo
+	echo "| wake-ups in 5 s | PSS, MiB | RSS, MiB | processes | threads |"
+	echo "|---|---|---|---|---|"
+	echo "| $((after - before)) | $(mib "$(memory_kib Pss)") | $(mib "$(memory_kib Rss)") | $(daemon_pids | wc -l) |" \
+		"$(for pid in $(daemon_pids); do ls "/proc/$pid/task"; done | wc -l) |"
+	echo
+	kill "${IDLE[@]}"
+	wait "${IDLE[@]}" 2>/dev/null || :
+	until_true 10 rmdir "$M"/idle* 2>/dev/null
+}
+
+mib() { # KIB
+	awk -v k="$1" 'BEGIN { printf "%.1f\n", k / 1024 }'
+}
+
+# dd | tail -------------------------------------------------------------------------------------------------------------
+
+# tail keeps 300 MiB without a newline in memory; it alone is limited.
+pipe_row() { # KIND
+	local i which kernel ours
+	use_swap "$1" 640 || return 0
+	forget
+	for ((i = 0; i < RUNS; i++)); do
+		for which in none $(contenders); do
+			dd if=/dev/zero bs=1M count=300 status=none | run_in "$which" $LIMIT tail
+		done
+	done
+	drop_swap
+	kernel=$(median "$T/kernel.wall") ours=$(median "$T/ours.wall")
+	echo "| $1 | $(thousandths "$(median "$T/none.wall")") | $(thousandths "$kernel") | $(thousandths "$ours") | $(ratio "$ours" "$kernel") |" \
+		"$(median "$T/kernel.failcnt") | $(median "$T/ours.failcnt") |"
+}
+
+section_pipe() {
+	echo "## dd | tail"
+	echo "\`dd if=/dev/zero bs=1M count=300 | tail\`, tail in 16 MiB, $RUNS runs each, alternating; medians."
+	echo
+	echo "| swap on | no limit, s | kernel, s | memcgfs, s | ratio | kernel's failcnt | memcgfs's failcnt |"
+	echo "|---|---|---|---|---|---|---|"
+	pipe_row zram
+	pipe_row file
+	echo
+}

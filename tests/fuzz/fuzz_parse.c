@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Any text at all through the parsers of control files, beside what the C library and the
+ * documentation say of it. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/parse.h"
+#include "manager/state.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds, const char *what, const char *text)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s: \"%s\"\n", what, text);
+	abort();
+}
+
+static void fuzz_bytes(const char *text)
+{
+	uint64_t value = 42;
+	int r = parse_bytes(text, &value);
+
+	must(r == 0 || (r == -EINVAL && value == 42), "a size is taken, or EINVAL and untouched",
+	     text);
+	must(value <= LIMIT_MAX_BYTES, "a size is capped", text);
+}
+
+static void fuzz_u64(const char *text)
+{
+	uint64_t value = 42;
+	int r = parse_u64(text, &value);
+
+	if (r < 0) {
+		must((r == -EINVAL || r == -ERANGE) && value == 42,
+		     "EINVAL or ERANGE, and untouched", text);
+		return;
+	}
+	errno = 0;
+	must(value == strtoull(text, NULL, 0) && errno == 0, "a setting is what strtoull reads",
+	     text);
+	must(!strchr(text, '-') && !strchr(text, ' '), "a setting has no sign and no blank", text);
+}
+
+static void fuzz_pid(const char *text)
+{
+	pid_t pid = 42;
+	char decimal[32];
+	pid_t again;
+
+	if (parse_pid(text, &pid) < 0) {
+		must(pid == 42, "a pid is untouched on failure", text);
+		return;
+	}
+	must(pid >= 0, "a pid is not negative", text);
+	snprintf(decimal, sizeof(decimal), " %d\n", pid);
+	must(parse_pid(decimal, &again) == 0 && again == pid, "a pid reads back", text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	fuzz_bytes(text);
+	fuzz_u64(text);
+	fuzz_pid(text);
+	free(text);
+	return 0;
+}

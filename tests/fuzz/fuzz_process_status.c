@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fuzz target: the text of /proc/PID/status. What is refused leaves the result alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting/process_usage.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct process_usage usage = {.tracer = -1}; /* never parsed as such */
+	char *text = malloc(size + 1);
+	int r;
+
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	r = process_usage_parse(text, &usage);
+	if (r == 0 ? usage.tracer < 0 || !usage.state : usage.tracer != -1)
+		abort();
+	free(text);
+	return 0;
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash source=lib.sh
+# The recorded behaviour of the kernel's v1 memory controller, replayed against the mounted tree. The recording is a directory
+# with golden.sh in it: MEMCGFS_CONFORMANCE, by default shared/conformance beside the source tree.
+
+# Files of the v1 controller that this version does not have, and rows that are about them.
+ABSENT='cgroup\.(event_control|clone_children|sane_behavior)|notify_on_release|release_agent'
+ABSENT+='|memory\.(soft_limit_in_bytes|numa_stat|force_empty|pressure_level|move_charge_at_immigrate)'
+ABSENT+='|memory\.(memsw|kmem)\.|limit/memsw|hierarchical_memsw_limit|0 while 16M anon in use'
+
+replay() { # CLASS
+	local dir=${MEMCGFS_CONFORMANCE:-$HERE/../../../shared/conformance}
+	[ -x "$dir/golden.sh" ] || skip "no recording in $dir"
+	need python3 cc
+	# Rows of absent files are left out by their name, so that a file that comes back is looked at again.
+	local rows status=0
+	rows="^(?!.*($ABSENT))$1 "
+	GOLDEN_TMP=$T "$dir/golden.sh" "$M" "$rows" >"$T/golden" 2>&1 || status=$?
+	grep -A 2 '^FAIL' "$T/golden" || :
+	tail -n 1 "$T/golden"
+	eq "exit status of the replay of class $1" 0 "$status"
+	grep -q '^PASS' "$T/golden" || fail "no row of class $1 was replayed"
+}
+
+# What is absent must really be absent: otherwise the list above hides rows.
+test_absent_files() {
+	local f
+	need_daemon
+	group a
+	for f in "$M"/* "$M"/a/*; do
+		[[ ! -f $f || ! ${f##*/} =~ ^($ABSENT) ]] || fail "$f is in the list of absent files"
+	done
+}
+
+test_parse() { replay parse; }
+test_reset() { replay reset; }
+test_knob() { replay knob; }
+test_fs() { replay fs; }
+test_tasks() { replay tasks; }
+test_limit() { replay limit; }

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The world's lease map and ring, with the rules of lease.bpf.c: a charge after each LEASE_PAGES
+ * faults, a stop with its record where there is no room, members followed through fork and exit.
+ * Sizes in pages. Thread: the test's; slots any; a death's record also comes from the worker.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "tests/unit/fake_mechanisms.h"
+
+#define RING_RECORDS 4096
+
+struct fake_file {
+	uint64_t ino, nr_pages;
+	uint32_t slot;
+};
+
+static struct lease_slot slots[LEASE_MAX_SLOTS];
+static struct fake_file files[FAKE_MAX_FILES];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ring, members, files */
+static struct lease_record ring[RING_RECORDS];
+static unsigned ring_first, ring_end, nr_lost;
+static int ring_fd = -1;
+static lease_record_fn record_fn;
+static void *record_userdata;
+
+void fake_lease_reset(void)
+{
+	memset(slots, 0, sizeof(slots));
+	memset(files, 0, sizeof(files));
+	ring_first = ring_end = nr_lost = 0;
+	if (ring_fd >= 0)
+		close(ring_fd);
+	ring_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* ---- the ring ---- */
+
+/* False: no place. */
+static bool record_add(struct lease_record r)
+{
+	bool fits;
+
+	pthread_mutex_lock(&lock);
+	fits = !world.lose_records && ring_end - ring_first < RING_RECORDS;
+	nr_lost += !fits;
+	r.lost = nr_lost;
+	if (fits)
+		ring[ring_end++ % RING_RECORDS] = r;
+	pthread_mutex_unlock(&lock);
+	if (fits)
+		eventfd_write(ring_fd, 1);
+	return fits;
+}
+
+static bool record_take(struct lease_record *ret)
+{
+	bool any;
+
+	pthread_mutex_lock(&lock);
+	any = ring_first != ring_end;
+	if (any)
+		*ret = ring[ring_first++ % RING_RECORDS];
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+bool fake_ring_empty(void)
+{
+	bool empty;
+
+	pthread_mutex_lock(&lock);
+	empty = ring_first == ring_end;
+	pthread_mutex_unlock(&lock);
+	return empty;
+}
+
+int lease_server_start(struct lease *l, lease_record_fn fn, void *userdata)
+{
+	(void)l;
+	record_fn = fn;
+	record_userdata = userdata;
+	return 0;
+}
+
+int lease_get_fd(const struct lease *l)
+{
+	(void)l;
+	return ring_fd;
+}
+
+int lease_dispatch(struct lease *l)
+{
+	struct lease_record r;
+	eventfd_t value;
+
+	(void)l;
+	eventfd_read(ring_fd, &value);
+	while (record_take(&r))
+		record_fn(&r, record_userdata);
+	return 0;
+}
+
+/* ---- arming, members ---- */
+
+int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS])
+{
+	struct fake_process *fp;
+
+	(void)l;
+	if (world.arm_error)
+		return world.arm_error;
+	for (int i = 0; i < LEASE_NR_FDS; i++)
+		ret_fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	fp = fake_by_pid(tid);
+	for (unsigned i = 0; !fp && fake_by_index(i); i++) { /* a real child's thread */
+		char path[48];
+		struct fake_process *x = fake_by_index(i);
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%d", x->pid, tid);
+		if (x->real && !access(path, F_OK))
+			fp = x;
+	}
+	if (!fp)
+		abort();
+	fp->nr_armed++;
+	return 0;
+}
+
+/* Whose entry it is: of the living one with this pid, else of the last who had it. */
+static struct fake_process *map_find(pid_t tgid)
+{
+	struct fake_process *fp = fake_by_pid(tgid), *dead = NULL;
+
+	for (unsigned i = 0; !fp && fake_by_index(i); i++)
+		if (fake_by_index(i)->pid == tgid)
+			dead = fake_by_index(i);
+	return fp ? fp : dead;
+}
+
+int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
+{
+	struct fake_process *fp = map_find(tgid);
+
+	(void)l;
+	if (world.member_set_error)
+		return world.member_set_error;
+	pthread_mutex_lock(&lock);
+	fp->member = true;
+	fp->lease = (struct lease_member){.slot = slot, .stopped = stopped};
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+int lease_member_get(const struct lease *l, pid_t tgid, struct lease_member *ret)
+{
+	const struct fake_process *fp = map_find(tgid);
+	int r = -ENOENT;
+
+	(void)l;
+	pthread_mutex_lock(&lock);
+	if (fp && fp->member) {
+		*ret = fp->lease;
+		r = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int lease_member_remove(struct lease *l, pid_t tgid)
+{
+	struct fake_process *fp = map_find(tgid);
+	int r = -ENOENT;
+
+	(void)l;
+	pthread_mutex_lock(&lock);
+	if (fp && fp->member) {
+		fp->member = false;
+		r = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+/* ---- slots ---- */
+
+void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
+{
+	(void)l;
+	__atomic_store_n(&slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
+	__atomic_store_n(&slots[slot].charged, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slots[slot].cache, 0, __ATOMIC_RELAXED);
+	slots[slot].parent = parent;
+	slots[slot].limited = 0;
+}
+
+void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
+{
+	(void)l;
+	slots[slot].limited = limited;
+}
+
+int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
+{
+	(void)l;
+	return __atomic_load_n(&slots[slot].room, __ATOMIC_RELAXED);
+}
+
+void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
+{
+	(void)l;
+	__atomic_fetch_add(&slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
+}
+
+uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
+{
+	(void)l;
+	return __atomic_load_n(&slots[slot].charged, __ATOMIC_RELAXED);
+}
+
+uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
+{
+	(void)l;
+	return __atomic_load_n(&slots[slot].cache, __ATOMIC_RELAXED);
+}
+
+bool fake_slot_limited(uint32_t slot)
+{
+	return slots[slot].limited;
+}
+
+uint32_t fake_slot_parent(uint32_t slot)
+{
+	return slots[slot].parent;
+}
+
+/* The first slot without room, or 0. */
+static uint32_t charge(uint32_t slot, int64_t nr_pages)
+{
+	uint32_t full = 0;
+
+	for (; slot; slot = slots[slot].parent) {
+		int64_t room = __atomic_sub_fetch(&slots[slot].room, nr_pages, __ATOMIC_RELAXED);
+
+		if (nr_pages > 0)
+			__atomic_fetch_add(&slots[slot].charged, (uint64_t)nr_pages,
+					   __ATOMIC_RELAXED);
+		if (room < 0 && !full)
+			full = slot;
+	}
+	return full;
+}
+
+static void stop(struct fake_process *fp, uint32_t full)
+{
+	if (!record_add((struct lease_record){
+		    .type = LEASE_RECORD_STOP, .tgid = (unsigned)fp->pid, .slot = full}))
+		return;
+	pthread_mutex_lock(&lock);
+	fp->lease.stopped = 1;
+	pthread_mutex_unlock(&lock);
+	atomic_put(&fp->stopped, 1);
+}
+
+/* ---- page cache ---- */
+
+int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr)
+{
+	size_t nr = 0;
+
+	(void)l;
+	*ret = calloc(FAKE_MAX_FILES, sizeof(**ret));
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < FAKE_MAX_FILES; i++)
+		if (files[i].nr_pages && want[files[i].slot])
+			(*ret)[nr++] = (struct lease_file){.ino = files[i].ino,
+							   .nr_pages = files[i].nr_pages};
+	pthread_mutex_unlock(&lock);
+	*ret_nr = nr;
+	return 0;
+}
+
+static void cache_add(uint32_t slot, uint64_t nr)
+{
+	if (slot)
+		__atomic_fetch_add(&slots[slot].cache, nr, __ATOMIC_RELAXED);
+}
+
+int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
+{
+	(void)l;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < FAKE_MAX_FILES; i++) {
+		if (!files[i].nr_pages || files[i].slot != slot)
+			continue;
+		cache_add(slot, -files[i].nr_pages);
+		cache_add(to, files[i].nr_pages);
+		files[i].slot = to;
+	}
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr)
+{
+	uint64_t gone = 0;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < FAKE_MAX_FILES; i++) {
+		if (files[i].ino != ino)
+			continue;
+		gone = MIN(nr, files[i].nr_pages);
+		files[i].nr_pages -= gone;
+		cache_add(files[i].slot, -gone);
+		charge(files[i].slot, -(int64_t)gone);
+	}
+	pthread_mutex_unlock(&lock);
+	return gone;
+}
+
+void world_read_file(struct fake_process *fp, uint64_t ino, uint64_t nr)
+{
+	struct fake_file *f = &files[ino % FAKE_MAX_FILES];
+	uint32_t full;
+
+	pthread_mutex_lock(&lock);
+	*f = (struct fake_file){.ino = ino, .nr_pages = f->nr_pages + nr, .slot = fp->lease.slot};
+	cache_add(f->slot, nr);
+	pthread_mutex_unlock(&lock);
+	full = charge(fp->lease.slot, (int64_t)nr);
+	if (full)
+		stop(fp, full);
+}
+
+/* ---- what processes do ---- */
+
+static void note_peak(void)
+{
+	struct fake_process *fp;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; (fp = fake_by_index(i)); i++)
+		sum += atomic_get(&fp->rss_anon);
+	world.peak = MAX(world.peak, sum);
+}
+
+uint64_t world_touch(struct fake_process *fp, uint64_t nr)
+{
+	uint64_t done = 0;
+
+	while (done < nr && atomic_get(&fp->alive) && !atomic_get(&fp->stopped)) {
+		uint32_t full;
+
+		atomic_inc(&fp->rss_anon, 1);
+		done++;
+		if (++fp->nr_faults % LEASE_PAGES || !fp->member)
+			continue;
+		full = charge(fp->lease.slot, LEASE_PAGES);
+		if (full)
+			stop(fp, full);
+	}
+	note_peak();
+	return done;
+}
+
+struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shares_vm)
+{
+	struct fake_process *child = fake_fork(fp, pid);
+
+	if (fp->member)
+		record_add((struct lease_record){.type = LEASE_RECORD_FORK,
+						 .tgid = (unsigned)fp->pid,
+						 .child = (unsigned)child->pid,
+						 .slot = fp->lease.slot,
+						 .shares_vm = shares_vm});
+	return child;
+}
+
+struct fake_process *world_fork(struct fake_process *fp, bool shares_vm)
+{
+	return world_fork_as(fp, 0, shares_vm);
+}
+
+static void record_of(const struct fake_process *fp, enum lease_record_type type, bool lost_lease)
+{
+	struct lease_record r = {.type = type, .tgid = (unsigned)fp->pid, .lost_lease = lost_lease};
+	bool member;
+
+	pthread_mutex_lock(&lock);
+	member = fp->member;
+	r.slot = fp->lease.slot;
+	pthread_mutex_unlock(&lock);
+	if (member)
+		record_add(r);
+}
+
+void world_exec(struct fake_process *fp, bool lost_lease)
+{
+	atomic_put(&fp->rss_anon, 0);
+	atomic_put(&fp->pss_anon, FAKE_PRIVATE);
+	record_of(fp, LEASE_RECORD_EXEC, lost_lease);
+}
+
+void world_tick(struct fake_process *fp)
+{
+	if (fake_slot_limited(fp->lease.slot))
+		record_of(fp, LEASE_RECORD_TICK, false);
+}
+
+/* The memory goes before the record comes. */
+void fake_die(struct fake_process *fp)
+{
+	atomic_put(&fp->rss_anon, 0);
+	atomic_put(&fp->rss_shmem, 0);
+	atomic_put(&fp->swap, 0);
+	atomic_put(&fp->alive, 0);
+	record_of(fp, LEASE_RECORD_EXIT, false);
+	pthread_mutex_lock(&lock);
+	fp->member = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void world_exit(struct fake_process *fp)
+{
+	fake_die(fp);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A small world for tests of the manager: processes with memory, groups in a hierarchy, a lease map
+ * and a ring of records, all in this process's memory. Linked in place of accounting/, reclaim/,
+ * the hierarchy, the keeper and proc_read(), it answers the manager's calls, and the world_*()
+ * functions make things happen as the kernel would. Sizes in pages.
+ *
+ * Thread: the test's, which is also the manager's loop. What readers and the worker see of a
+ * process is atomic.
+ */
+#ifndef MEMCGFS_FAKE_MECHANISMS_H
+#define MEMCGFS_FAKE_MECHANISMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "accounting/lease.h"
+#include "manager/keeper.h"
+#include "util/util.h"
+
+#define FAKE_MAX_PROCESSES 1024
+#define FAKE_MAX_DIRS      64
+#define FAKE_MAX_FILES     8
+#define FAKE_PATH          128
+
+/* Above the largest pid of any kernel (PID_MAX_LIMIT): never somebody's. Its threads are pid, pid +
+ * 1, … */
+#define FAKE_FIRST_PID 5000000
+#define FAKE_PID_STEP  100
+
+#define FAKE_PRIVATE UINT64_MAX /* pss_anon: nothing is shared */
+
+struct fake_process {
+	pid_t pid;
+	bool real;    /* a child of the test: world_child() */
+	bool undying; /* a SIGKILL is counted, but it takes world_exit() to end it */
+	uint64_t alive;
+	uint64_t rss_anon, rss_file, rss_shmem, swap, locked;
+	uint64_t pss_anon; /* its share of rss_anon */
+	uint64_t pinned;   /* of rss_anon: what no page-out takes */
+	uint64_t shmem_files, written_bytes;
+	uint64_t nr_threads;
+	uint64_t stopped;         /* by whomever */
+	uint64_t pending, caught; /* signals, bit n - 1 */
+	int oom_score_adj;
+	uid_t uid;
+	unsigned nr_faults;
+
+	/* Its entry in the lease map, its place in the hierarchy. */
+	bool member;
+	struct lease_member lease;
+	char dir[FAKE_PATH];
+
+	/* What was done to it. */
+	uint64_t nr_stops, nr_continues, nr_kills; /* signals */
+	uint64_t nr_paged_out;
+	unsigned nr_armed; /* threads */
+};
+
+struct fake_world {
+	uint64_t swap_free;
+	uint64_t page_out_max; /* that one call gets back; 0: no such bound */
+
+	/* What calls say from now on; 0: as usual. */
+	int attach_error, mkdir_error, rmdir_error, rename_error, children_error, arm_error,
+		member_set_error, usage_open_error;
+	int keeper_replace_error;
+	bool cache_pinned;         /* nothing of it is dropped: mapped, or dirty */
+	bool lose_records;         /* the ring is full */
+	void (*on_attach)(void);   /* in hierarchy_attach(), before the process is moved */
+	void (*on_attached)(void); /* and after it was */
+	void (*on_look)(const struct fake_process *fp); /* in hierarchy_of() */
+
+	/* What happened. */
+	unsigned nr_page_out, nr_cache_drop, nr_keeper_replace, nr_thread_moves;
+	uint64_t wanted;  /* by the last page_out() or cache_drop() */
+	uint64_t peak;    /* of all processes' rss_anon together, since it was last set */
+	uint64_t nr_kept; /* descriptors that the keeper holds */
+	uint64_t first_inherited, nr_inherited; /* ids that keeper_next() tells of */
+};
+extern struct fake_world world;
+
+/* Forget everything. */
+void world_reset(void);
+
+/* ---- processes ---- */
+
+struct fake_process *world_process(uint64_t rss_anon);
+/* A real child of this test with so many threads, asleep, under its name; `dir` as all are: the
+ * root. */
+struct fake_process *world_child(unsigned nr_threads, const char *name);
+/* For main(): does not return in a child of world_child(). */
+void world_child_main(int argc, char **argv);
+struct fake_process *fake_by_pid(pid_t pid);    /* NULL: none alive */
+struct fake_process *fake_by_index(unsigned i); /* NULL past the last */
+struct fake_process *fake_fork(const struct fake_process *parent,
+			       pid_t pid); /* without a record; pid 0: a new one */
+void fake_die(struct fake_process *fp);    /* with its record */
+
+/* Pages it touched, nr or less: until it was stopped. Charged as lease.bpf.c does it. */
+uint64_t world_touch(struct fake_process *fp, uint64_t nr);
+/* Page cache of a file that it brought in. */
+void world_read_file(struct fake_process *fp, uint64_t ino, uint64_t nr);
+struct fake_process *world_fork(struct fake_process *fp, bool shares_vm);
+/* The child has a pid that somebody had before. */
+struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shares_vm);
+void world_exec(struct fake_process *fp, bool lost_lease);
+void world_exit(struct fake_process *fp);
+void world_tick(struct fake_process *fp);
+
+/* ---- the lease map ---- */
+
+bool fake_slot_limited(uint32_t slot);
+uint32_t fake_slot_parent(uint32_t slot);
+/* Page cache of slots with want[]: up to nr pages of it go. Pages gone. */
+uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr);
+bool fake_ring_empty(void);
+void fake_lease_reset(void);
+
+/* ---- the hierarchy ---- */
+
+bool fake_dir_exists(const char *path);
+void fake_move(struct fake_process *fp, const char *path);
+void fake_hierarchy_reset(void);
+/* The keeper dies: its descriptor becomes readable, until keeper_replace(). */
+void fake_keeper_die(void);
+
+/* ---- reclaim, held where the worker would begin to page out or to drop ---- */
+
+void fake_reclaim_hold(void);
+void fake_reclaim_wait_held(void);
+void fake_reclaim_go_on(void);
+void fake_reclaim_reset(void);
+
+#endif

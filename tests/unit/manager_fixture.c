@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A manager over the world of fake_mechanisms.h, stepped by the test. Thread: the test's. */
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/unit/manager_fixture.h"
+#include "util/log.h"
+
+#define STEP_TIMEOUT_USEC 30000000 /* nothing that goes well takes so long, under any sanitizer */
+
+struct manager *mgr;
+struct state *world_state;
+static int nr_open_before;
+
+static const struct file_attr default_attr[FIXTURE_NR_ATTR] = {
+	[1] = {.mode = S_IFREG | 0644},
+	[2] = {.mode = S_IFREG | 0444},
+	[3] = {.mode = S_IFREG | 0200},
+};
+
+static int nr_open(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int nr = 0;
+
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr;
+}
+
+int manager_start(bool with_keeper)
+{
+	static char somebody; /* a keeper that nobody looks into */
+	struct manager_config config = {
+		.state = world_state,
+		.keeper = with_keeper ? (struct keeper_link *)&somebody : NULL,
+		.default_attr = default_attr,
+		.nr_attr = FIXTURE_NR_ATTR,
+	};
+	const struct sched_param normal = {};
+	int r;
+
+	r = manager_new(&mgr, &config);
+	/* It asks for real-time priority for this thread: a test has no need of it, and others may
+	 * want to run. */
+	sched_setscheduler(0, SCHED_OTHER, &normal);
+	return r;
+}
+
+void manager_stop(void)
+{
+	mgr = manager_free(mgr);
+}
+
+void world_restart(void)
+{
+	manager_stop();
+	CU_ASSERT_EQUAL_FATAL(manager_start(false), 0);
+}
+
+void world_begin(void)
+{
+	char path[] = "/tmp/test_manager.XXXXXX";
+	int fd = mkstemp(path);
+
+	world_reset();
+	nr_open_before = nr_open() - 1; /* without fd */
+	close(fd);
+	CU_ASSERT_EQUAL_FATAL(state_open(&world_state, path), 0);
+	unlink(path);
+	CU_ASSERT_EQUAL_FATAL(manager_start(false), 0);
+}
+
+/* Nobody who is dead may be in the map: whoever has the pid next would be charged, and stopped. */
+static bool dead_in_map(void)
+{
+	const struct fake_process *fp;
+
+	for (unsigned i = 0; (fp = fake_by_index(i)); i++)
+		if (!atomic_get(&fp->alive) && fp->member)
+			return true;
+	return false;
+}
+
+void world_end(void)
+{
+	if (mgr && sd_event_get_state(mgr->event) != SD_EVENT_FINISHED)
+		world_run();
+	CU_ASSERT_FALSE(dead_in_map());
+	manager_stop();
+	world_state = state_close(world_state);
+	CU_ASSERT_EQUAL(nr_open(), nr_open_before);
+	world_reset();
+}
+
+/* ---- stepping ---- */
+
+static void step_or_abort(void)
+{
+	if (sd_event_run(mgr->event, STEP_TIMEOUT_USEC) <= 0) {
+		fprintf(stderr, "the manager's loop waits for something that does not come\n");
+		abort();
+	}
+}
+
+void world_step(void)
+{
+	while (sd_event_run(mgr->event, 0) > 0)
+		;
+	stops_settle(mgr);
+}
+
+static bool busy(void)
+{
+	const struct process *p, *next;
+
+	if (mgr->stops || !fake_ring_empty())
+		return true;
+	for (struct group *g = manager_root(mgr); g; g = group_next(manager_root(mgr), g))
+		if (g->job)
+			return true;
+	HASH_ITER (hh, mgr->processes, p, next) {
+		if (p->nr_jobs)
+			return true;
+	}
+	return false;
+}
+
+struct barrier {
+	struct job job;
+	bool passed;
+};
+
+static void barrier_pass(struct manager *m, struct manager_request *r)
+{
+	(void)m;
+	((struct barrier *)((char *)r - offsetof(struct barrier, job.done)))->passed = true;
+}
+
+/* A job behind all others, about nobody: when it is back, all that were before it are done. */
+void world_run(void)
+{
+	do {
+		struct reclaim_process nobody = {.proc_fd = -1};
+		struct barrier b = {.job = {.kind = JOB_KILL, .list = &nobody}};
+
+		b.job.manager = mgr;
+		b.job.done.run = barrier_pass;
+		worker_submit(mgr->worker, &b.job);
+		while (!b.passed)
+			step_or_abort();
+	} while (busy());
+}
+
+/* ---- groups ---- */
+
+struct group *group_make(struct group *parent, const char *name)
+{
+	const struct caller root = {.pid = getpid()};
+	struct group *g = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(group_mkdir(mgr, parent, name, 0755, &root, &g), 0);
+	return g;
+}
+
+struct group *group_make_limited(struct group *parent, const char *name, uint64_t limit_pages)
+{
+	struct group *g = group_make(parent, name);
+
+	CU_ASSERT_EQUAL(limit_set(g, limit_pages), 0);
+	return g;
+}
+
+static void note_done(int error, void *userdata)
+{
+	struct limit_write *w = userdata;
+
+	w->nr_done++;
+	w->error = error;
+	w->limit_bytes = w->g->record->memory.limit;
+}
+
+void limit_write(struct limit_write *w, struct group *g, uint64_t limit_pages)
+{
+	*w = (struct limit_write){.g = g};
+	group_set_limit(mgr, g, pages_to_bytes(limit_pages), note_done, w);
+}
+
+int limit_set(struct group *g, uint64_t limit_pages)
+{
+	struct limit_write w;
+
+	limit_write(&w, g, limit_pages);
+	if (!w.nr_done)
+		world_run();
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	return w.error;
+}
+
+uint64_t usage_pages(const struct group *g)
+{
+	return bytes_to_pages(g->record->memory.usage);
+}
+
+uint64_t event_count(const struct group *g, enum group_event event)
+{
+	return g->record->events[event];
+}
+
+int64_t room_of(const struct group *g)
+{
+	return lease_slot_get_room(mgr->lease, g->slot);
+}
+
+uint64_t failcnt(const struct group *g)
+{
+	return g->record->memory.failcnt;
+}
+
+unsigned nr_waiters(const struct group *g)
+{
+	const struct process *p;
+	unsigned nr = 0;
+
+	for (p = g->waiters; p; p = p->wait_next)
+		nr++;
+	return nr;
+}
+
+/* ---- members ---- */
+
+struct fake_process *member_make(struct group *g, uint64_t rss_anon)
+{
+	cleanup_free char *path = group_path(g);
+	struct fake_process *fp = world_process(rss_anon);
+
+	fake_move(fp, path);
+	CU_ASSERT_EQUAL_FATAL(lease_member_set(mgr->lease, fp->pid, g->slot, false), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(process_new(mgr, fp->pid, g, NULL));
+	manager_wrlock(mgr);
+	member(fp)->shared_outside = false;
+	manager_unlock(mgr);
+	for (struct group *x = g; x; x = x->parent)
+		group_true_up(mgr, x);
+	return fp;
+}
+
+struct process *member(const struct fake_process *fp)
+{
+	return process_find(mgr, fp->pid);
+}
+
+int attach(struct group *g, const struct fake_process *fp)
+{
+	const struct caller root = {.pid = getpid()};
+
+	return group_attach(mgr, g, fp->pid, true, &root);
+}
+
+bool stands(const struct fake_process *fp)
+{
+	return atomic_get(&fp->stopped);
+}
+
+uint64_t world_work(struct fake_process *fp, uint64_t nr)
+{
+	uint64_t done = 0;
+
+	while (done < nr) {
+		uint64_t n = world_touch(fp, nr - done);
+
+		if (!n)
+			break;
+		done += n;
+		world_run();
+	}
+	return done;
+}
+
+/* ---- at the limit ---- */
+
+void hit_limit(struct fake_process *fp)
+{
+	while (atomic_get(&fp->alive) && !stands(fp))
+		world_touch(fp, LEASE_PAGES);
+}
+
+void hit_limit_and_hold(struct fake_process *fp)
+{
+	fake_reclaim_hold();
+	hit_limit(fp);
+	world_step();
+	fake_reclaim_wait_held();
+}
+
+void go_on(void)
+{
+	fake_reclaim_go_on();
+	world_run();
+}
+
+void look_again(void)
+{
+	oom_retry(mgr->retry, 0, mgr);
+	world_run();
+}
+
+/* ---- the program ---- */
+
+int run_tests(const char *suite, CU_TestInfo *tests)
+{
+	CU_SuiteInfo suites[] = {{suite, NULL, NULL, world_begin, world_end, tests},
+				 CU_SUITE_INFO_NULL};
+	unsigned failed;
+
+	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
+	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
+	CU_cleanup_registry();
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

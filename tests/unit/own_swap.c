@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Swap for tests: a zram device of the test's own. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "tests/unit/own_swap.h"
+#include "util/util.h"
+
+#define ZRAM_CONTROL "/sys/class/zram-control/"
+
+static int device = -1;
+static pid_t guard = -1;
+static char device_path[32];
+
+static int write_text(const char *path, const char *text)
+{
+	return write_file_at(AT_FDCWD, path, text, strlen(text));
+}
+
+/* union swap_header of the kernel's include/linux/swap.h, as mkswap(8) writes it. */
+static int write_header(const char *path, uint32_t nr_pages)
+{
+	cleanup_free char *page = calloc(1, page_size());
+	uint32_t info[2] = {1, nr_pages - 1}; /* version, last page */
+
+	if (!page)
+		return -ENOMEM;
+	memcpy(page + 1024, info, sizeof(info));
+	memcpy(page + page_size() - 10, "SWAPSPACE2", 10);
+	return write_file_at(AT_FDCWD, path, page, page_size());
+}
+
+static int device_remove(void)
+{
+	char text[16];
+	int error;
+
+	snprintf(text, sizeof(text), "%d", device);
+	error = write_text(ZRAM_CONTROL "hot_remove", text);
+	if (!error)
+		device = -1;
+	return error;
+}
+
+static int device_add(unsigned mib)
+{
+	char text[32], path[64];
+	ssize_t n = read_file_at(AT_FDCWD, ZRAM_CONTROL "hot_add", text, sizeof(text));
+
+	if (n <= 0)
+		return n < 0 ? (int)n : -ENODEV;
+	device = atoi(text);
+	snprintf(device_path, sizeof(device_path), "/dev/zram%d", device);
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", device);
+	snprintf(text, sizeof(text), "%uM", mib);
+	return write_text(path, text);
+}
+
+static int take_down(void)
+{
+	if (swapoff(device_path) < 0)
+		return -errno;
+	return device_remove();
+}
+
+/* Whatever kills the test, in a session of its own: the swap goes with it. */
+static int start_guard(void)
+{
+	struct pollfd parent = {.events = POLLIN};
+
+	parent.fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (parent.fd < 0)
+		return -errno;
+	guard = fork();
+	if (guard == 0) {
+		setsid();
+		while (poll(&parent, 1, -1) < 0)
+			;
+		_exit(take_down() != 0);
+	}
+	close(parent.fd);
+	return guard < 0 ? -errno : 0;
+}
+
+static void end_guard(void)
+{
+	if (guard <= 0)
+		return;
+	kill(guard, SIGKILL);
+	waitpid(guard, NULL, 0);
+	guard = -1;
+}
+
+int own_swap_on(unsigned mib)
+{
+	uint32_t nr_pages = (uint32_t)(((uint64_t)mib << 20) / page_size());
+	int error = device_add(mib);
+
+	if (!error)
+		error = write_header(device_path, nr_pages);
+	if (!error)
+		error = start_guard();
+	if (!error && swapon(device_path, SWAP_FLAG_PREFER | 10) < 0)
+		error = -errno;
+	if (!error)
+		return 0;
+	end_guard();
+	if (device >= 0)
+		device_remove();
+	return error;
+}
+
+int own_swap_off(void)
+{
+	if (device < 0)
+		return 0;
+	end_guard();
+	return take_down();
+}

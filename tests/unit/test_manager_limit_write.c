@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writing a limit: set, refused, and what happens meanwhile. Sizes in pages. */
+#include "tests/unit/manager_fixture.h"
+
+static void test_lower(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 800);
+	struct limit_write w;
+
+	limit_write(&w, a, 500);
+	CU_ASSERT_EQUAL(w.nr_done, 0);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(1000));
+	world_run();
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, 0);
+	/* Whoever is told reads the new one. */
+	CU_ASSERT_EQUAL(w.limit_bytes, pages_to_bytes(500));
+	CU_ASSERT_EQUAL(fp->nr_paged_out, 300);
+	CU_ASSERT_EQUAL(usage_pages(a), 500);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+static void test_lower_at_once(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct limit_write w;
+
+	member_make(a, 500);
+	limit_write(&w, a, 500);
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, 0);
+	CU_ASSERT_EQUAL(w.limit_bytes, pages_to_bytes(500));
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+}
+
+static void test_lower_busy(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 800);
+
+	fp->pinned = 600;
+	CU_ASSERT_EQUAL(limit_set(a, 500), -EBUSY);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(1000));
+	CU_ASSERT_EQUAL(fp->rss_anon, 600);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
+	CU_ASSERT_EQUAL(fp->nr_kills, 0);
+	CU_ASSERT_EQUAL(world.nr_page_out, 2); /* the second brought nothing */
+	CU_ASSERT_EQUAL(limit_set(a, 600), 0);
+}
+
+/* Something comes back each time, for ever: 16 rounds it is, then no. */
+static void test_lower_rounds(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 800);
+
+	world.page_out_max = 1;
+	CU_ASSERT_EQUAL(limit_set(a, 500), -EBUSY);
+	CU_ASSERT_EQUAL(world.nr_page_out, 16);
+	CU_ASSERT_EQUAL(fp->rss_anon, 800 - 16);
+}
+
+static void test_lower_twice(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct limit_write first, second;
+
+	member_make(a, 800);
+	fake_reclaim_hold();
+	limit_write(&first, a, 500);
+	fake_reclaim_wait_held();
+	limit_write(&second, a, 400);
+	CU_ASSERT_EQUAL(second.nr_done, 1);
+	CU_ASSERT_EQUAL(second.error, -EBUSY);
+	CU_ASSERT_EQUAL(first.nr_done, 0);
+	go_on();
+	CU_ASSERT_EQUAL(first.nr_done, 1);
+	CU_ASSERT_EQUAL(first.error, 0);
+	CU_ASSERT_EQUAL(second.nr_done, 1);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(500));
+}
+
+static void test_lower_and_rmdir(void)
+{
+	struct group *root = manager_root(mgr), *a = group_make_limited(root, "a", 1000);
+	struct fake_process *fp = member_make(a, 800);
+	struct limit_write w;
+
+	fake_reclaim_hold();
+	limit_write(&w, a, 500);
+	fake_reclaim_wait_held();
+	world_exit(fp);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0);
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, -ENODEV);
+	/* What is made in its place has nothing to do with it. */
+	a = group_make_limited(root, "a", 700);
+	go_on();
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(700));
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
+}
+
+static void test_raise_releases(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 500), *y = member_make(a, 480);
+
+	world.swap_free = 0;
+	group_set_oom_kill_disable(mgr, a, 1);
+	world_touch(x, 16);
+	world_run();
+	world_touch(y, 16);
+	world_run();
+	CU_ASSERT_EQUAL(nr_waiters(a), 2);
+	CU_ASSERT_EQUAL(a->record->under_oom, 1);
+	/* Too little: they wait on. */
+	CU_ASSERT_EQUAL(limit_set(a, 1010), 0);
+	CU_ASSERT(stands(x));
+	CU_ASSERT(stands(y));
+	CU_ASSERT_EQUAL(limit_set(a, 2000), 0);
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_FALSE(stands(y));
+	CU_ASSERT_EQUAL(a->record->under_oom, 0);
+	CU_ASSERT_EQUAL(world_work(x, 100), 100);
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+}
+
+static void test_unlimited_releases(void)
+{
+	struct group *p = group_make_limited(manager_root(mgr), "p", 1000), *a = group_make(p, "a");
+	struct fake_process *fp = member_make(a, 980);
+
+	world.swap_free = 0;
+	group_set_oom_kill_disable(mgr, p, 1);
+	world_touch(fp, 16);
+	world_run();
+	CU_ASSERT(stands(fp));
+	CU_ASSERT_EQUAL(nr_waiters(p), 1);
+	CU_ASSERT_EQUAL(limit_set(p, bytes_to_pages(LIMIT_MAX_BYTES)), 0);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(world_work(fp, 5000), 5000);
+}
+
+/* The limit goes up while somebody waits for reclaim: set at once, and the end of reclaim releases.
+ */
+static void test_raise_in_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 980);
+	struct limit_write w;
+
+	fp->pinned = UINT64_MAX;
+	hit_limit_and_hold(fp);
+	limit_write(&w, a, 2000);
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, 0);
+	go_on();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(fp->nr_kills, 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
+}
+
+/* The limit goes down while somebody waits for reclaim: both get what they want. */
+static void test_lower_in_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 980);
+	struct limit_write w;
+
+	hit_limit_and_hold(fp);
+	limit_write(&w, a, 300);
+	CU_ASSERT_EQUAL(w.nr_done, 0);
+	go_on();
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, 0);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(300));
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(fp->nr_kills, 0);
+	CU_ASSERT(fp->rss_anon < 300);
+}
+
+/* Rounds that were for a waiter do not count for the write. */
+static void test_lower_in_late_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 980);
+	struct limit_write w;
+
+	world.page_out_max = 100;
+	hit_limit_and_hold(fp);
+	a->nr_rounds = 14;
+	limit_write(&w, a, 200);
+	go_on();
+	CU_ASSERT_EQUAL(w.error, 0);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+/* Somebody comes to wait while a write of the limit reclaims; the write is refused, and there is
+ * room under the old limit. */
+static void test_wait_for_write(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 980);
+	struct limit_write w;
+
+	fp->pinned = 900;
+	fake_reclaim_hold();
+	limit_write(&w, a, 300);
+	fake_reclaim_wait_held();
+	world_touch(fp, 16);
+	world_step();
+	CU_ASSERT(stands(fp));
+	go_on();
+	CU_ASSERT_EQUAL(w.error, -EBUSY);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(fp->nr_kills, 0);
+	CU_ASSERT_EQUAL(usage_pages(a), 900);
+}
+
+int main(int argc, char **argv)
+{
+	CU_TestInfo tests[] = {{"lower", test_lower},
+			       {"lower at once", test_lower_at_once},
+			       {"lower, busy", test_lower_busy},
+			       {"lower for ever", test_lower_rounds},
+			       {"lower twice", test_lower_twice},
+			       {"lower and rmdir", test_lower_and_rmdir},
+			       {"raising releases", test_raise_releases},
+			       {"no limit releases", test_unlimited_releases},
+			       {"raise in reclaim", test_raise_in_reclaim},
+			       {"lower in reclaim", test_lower_in_reclaim},
+			       {"lower in late reclaim", test_lower_in_late_reclaim},
+			       {"wait for a write", test_wait_for_write},
+			       CU_TEST_INFO_NULL};
+
+	world_child_main(argc, argv);
+	return run_tests("limit written", tests);
+}

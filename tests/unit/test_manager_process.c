@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Members: how they are followed through fork, exec and exit, counted, stopped and continued, and
+ * what outlives them. */
+#include <pthread.h>
+#include <string.h>
+
+#include "tests/unit/manager_fixture.h"
+
+#define SIGNAL_BIT(n) (1ULL << ((n)-1))
+
+static uint64_t usage_now(struct group *g)
+{
+	return bytes_to_pages(group_usage_bytes(mgr, g));
+}
+
+static unsigned nr_members(const struct group *g)
+{
+	const struct process *p;
+	unsigned nr = 0;
+
+	DL_FOREACH (g->members, p)
+		nr++;
+	return nr;
+}
+
+/* ---- fork, exec, exit ---- */
+
+static void test_fork(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, false);
+
+	CU_ASSERT_PTR_NULL(member(y));
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(y));
+	CU_ASSERT_PTR_EQUAL(member(y)->group, a);
+	CU_ASSERT_EQUAL(y->lease.slot, a->slot);
+	CU_ASSERT_EQUAL(nr_members(a), 2);
+	/* The pages they share are counted by share. */
+	x->pss_anon = y->pss_anon = 50;
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(usage_pages(a), 100);
+	CU_ASSERT(process_shares_pages(member(x)));
+	/* The last of a family shares with nobody: what it has is its own. */
+	world_exit(y);
+	world_run();
+	CU_ASSERT_FALSE(process_shares_pages(member(x)));
+	CU_ASSERT_EQUAL(nr_members(a), 1);
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+}
+
+static void test_family(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 90), *y = world_fork(x, false), *z;
+
+	world_run();
+	z = world_fork(y, false);
+	world_run();
+	x->pss_anon = y->pss_anon = z->pss_anon = 30;
+	CU_ASSERT_PTR_EQUAL(member(x)->family, member(z)->family);
+	CU_ASSERT_EQUAL(member(x)->family->nr_live, 3);
+	CU_ASSERT_EQUAL(usage_now(a), 90);
+	/* Who goes first does not matter. */
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(member(z)->family->nr_live, 2);
+	world_exec(y, false);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(y)->family);
+	CU_ASSERT_FALSE(process_shares_pages(member(y)));
+	CU_ASSERT_FALSE(process_shares_pages(member(z)));
+	world_exit(z);
+	world_run();
+	CU_ASSERT_EQUAL(nr_members(a), 1);
+}
+
+static void test_exec(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, false);
+
+	world_run();
+	member(y)->hand = 4096;
+	member(y)->share_saved = 7;
+	world_exec(y, false);
+	world_touch(y, 40);
+	y->pss_anon = 1; /* nobody asks for it now */
+	world_run();
+	CU_ASSERT_EQUAL(usage_now(a), 140);
+	CU_ASSERT_EQUAL(member(y)->hand, 0);
+	CU_ASSERT_EQUAL(member(y)->share_saved, 0);
+	CU_ASSERT_PTR_EQUAL(member(y)->group, a);
+}
+
+static void test_vfork(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, true);
+
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(y));
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(usage_pages(a), 100);
+	CU_ASSERT_FALSE(process_shares_pages(member(x)));
+	world_exec(y, false);
+	world_touch(y, 16);
+	world_run();
+	CU_ASSERT_EQUAL(usage_now(a), 116);
+}
+
+/* Shared memory that is mapped is counted by share too. */
+static void test_shmem_by_share(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100);
+
+	x->rss_shmem = 40;
+	x->pss_anon = 80;
+	CU_ASSERT_EQUAL(usage_now(a), 120);
+}
+
+static void test_exit(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100);
+
+	world_exit(x);
+	/* Gone, and not heard of: it counts nothing. */
+	CU_ASSERT_EQUAL(usage_now(a), 0);
+	CU_ASSERT_PTR_NOT_NULL(member(x));
+	world_run();
+	CU_ASSERT_PTR_NULL(member(x));
+	CU_ASSERT_EQUAL(nr_members(a), 0);
+	CU_ASSERT_EQUAL(a->record->memory.max_usage, pages_to_bytes(100));
+}
+
+/* Born and gone before it is heard of. */
+static void test_short_life(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, false);
+
+	world_exec(y, true);
+	world_exit(y);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(y));
+	CU_ASSERT_EQUAL(nr_members(a), 1);
+	CU_ASSERT_FALSE(process_shares_pages(member(x)));
+}
+
+/* ---- records that were lost ---- */
+
+static void test_discover(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100), *y, *z;
+
+	world.lose_records = true;
+	y = world_fork(x, false);
+	z = world_fork(x, false);
+	world.lose_records = false;
+	world_run();
+	CU_ASSERT_PTR_NULL(member(y));
+	/* By its stop. */
+	CU_ASSERT_EQUAL(world_work(y, 2000), 2000);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(y));
+	CU_ASSERT_PTR_EQUAL(member(y)->group, a);
+	CU_ASSERT(process_shares_pages(member(y)));
+	CU_ASSERT_FALSE(stands(y));
+	/* By its tick. */
+	world_tick(z);
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL(member(z));
+	CU_ASSERT_EQUAL(nr_members(a), 3);
+}
+
+static void test_nobody(void)
+{
+	struct group *root = manager_root(mgr), *a = group_make_limited(root, "a", 1000);
+	struct fake_process *x = member_make(a, 100), *y = world_process(100),
+			    *z = world_fork(x, false);
+	struct lease_record r = {
+		.type = LEASE_RECORD_TICK, .tgid = (unsigned)y->pid, .slot = a->slot};
+
+	/* Not in the map. */
+	process_on_tick(mgr, &r);
+	process_on_stop(mgr, &r);
+	process_on_exec(mgr, &r);
+	process_on_exit(mgr, &r);
+	CU_ASSERT_PTR_NULL(member(y));
+	/* In it, with a group that is not. */
+	lease_member_set(NULL, y->pid, LEASE_MAX_SLOTS, false);
+	process_on_stop(mgr, &r);
+	lease_member_set(NULL, y->pid, 4000, false);
+	process_on_stop(mgr, &r);
+	CU_ASSERT_PTR_NULL(member(y));
+	/* Born into a group that was removed before we were told. */
+	world_exit(z);
+	world.lose_records = true;
+	world_exit(x);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(z));
+}
+
+/* The table of members was full when it was forked: the one thing the kernel cannot do by itself.
+ */
+static void test_map_was_full(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, false);
+
+	y->member = false;
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL(member(y));
+	CU_ASSERT(y->member);
+	CU_ASSERT_EQUAL(y->lease.slot, a->slot);
+}
+
+/* A member went unheard, and its pid is somebody else's now. */
+static void test_pid_reused(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"),
+		     *b = group_make(manager_root(mgr), "b");
+	struct fake_process *x = member_make(a, 100), *y = member_make(b, 40), *z;
+
+	world.lose_records = true;
+	world_exit(x);
+	world.lose_records = false;
+	z = world_fork_as(y, x->pid, false);
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(z));
+	CU_ASSERT_PTR_EQUAL(member(z)->group, b);
+	CU_ASSERT_EQUAL(nr_members(a), 0);
+	z->pss_anon = y->pss_anon = 20;
+	CU_ASSERT_EQUAL(usage_now(b), 40);
+	process_stop(mgr, member(z));
+	CU_ASSERT(stands(z));
+}
+
+/* The same with a fork that was not told of either. */
+static void test_pid_reused_unheard(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"),
+		     *b = group_make_limited(manager_root(mgr), "b", 1000);
+	struct fake_process *x = member_make(a, 100), *y = member_make(b, 40), *z;
+
+	world.lose_records = true;
+	world_exit(x);
+	z = world_fork_as(y, x->pid, false);
+	world.lose_records = false;
+	CU_ASSERT_EQUAL(world_work(z, 2000), 2000);
+	CU_ASSERT_FALSE(stands(z));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(z));
+	CU_ASSERT_PTR_EQUAL(member(z)->group, b);
+	CU_ASSERT_EQUAL(nr_members(a), 0);
+}
+
+/* ---- stops ---- */
+
+static void test_stop_twice(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100), *y = member_make(a, 100);
+	struct lease_record r = {
+		.type = LEASE_RECORD_STOP, .tgid = (unsigned)x->pid, .slot = a->slot};
+
+	/* Two threads of it ran out at once: two stops, one process. */
+	x->stopped = 1;
+	x->lease.stopped = 1;
+	process_on_stop(mgr, &r);
+	process_stop(mgr, member(y));
+	process_on_stop(mgr, &r);
+	world_run();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_FALSE(stands(y));
+	CU_ASSERT_EQUAL(x->nr_continues, 1);
+	/* A stop that comes after the answer to the one before is answered again. */
+	x->stopped = 1;
+	process_on_stop(mgr, &r);
+	world_run();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(x->nr_continues, 2);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 4);
+}
+
+static void test_stops_of_others(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100);
+	struct process *p = member(x);
+
+	/* Somebody else's SIGSTOP waits behind ours. */
+	process_stop(mgr, p);
+	x->pending = SIGNAL_BIT(SIGSTOP);
+	process_continue(mgr, p);
+	CU_ASSERT(stands(x));
+	CU_ASSERT_EQUAL(x->nr_continues, 0);
+	CU_ASSERT_FALSE(p->stopped);
+	CU_ASSERT_EQUAL(x->lease.stopped, 0);
+	/* As it stands now it is not ours to stop, and so not to continue. */
+	process_stop(mgr, p);
+	CU_ASSERT_EQUAL(x->nr_stops, 1);
+	CU_ASSERT_FALSE(p->stopped);
+	process_continue(mgr, p);
+	CU_ASSERT(stands(x));
+	/* ^Z, not handled. */
+	x->stopped = 0;
+	process_stop(mgr, p);
+	x->pending = SIGNAL_BIT(SIGTSTP);
+	process_continue(mgr, p);
+	CU_ASSERT(stands(x));
+	/* ^Z, handled: it runs, and its handler gets to know. */
+	x->stopped = 0;
+	process_stop(mgr, p);
+	x->pending = x->caught = SIGNAL_BIT(SIGTSTP);
+	process_continue(mgr, p);
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(x->pending, SIGNAL_BIT(SIGTSTP));
+}
+
+/* What cannot be written down is not done: it would not be continued after a crash. */
+static void test_stop_written_down_first(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100);
+
+	world.member_set_error = -ENOSPC;
+	process_stop(mgr, member(x));
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(x->nr_stops, 0);
+	world.member_set_error = 0;
+	process_stop(mgr, member(x));
+	CU_ASSERT(stands(x));
+	CU_ASSERT_EQUAL(x->lease.stopped, 1);
+}
+
+/* It is continued after its end and before that is heard of: the map must not keep its pid. */
+static void test_continued_too_late(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100);
+
+	process_stop(mgr, member(x));
+	world_exit(x);
+	process_continue(mgr, member(x));
+	world_run();
+	CU_ASSERT_PTR_NULL(member(x));
+	CU_ASSERT_FALSE(x->member);
+}
+
+/* ---- in the middle of reclaim ---- */
+
+static void test_gone_in_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 500), *y = member_make(a, 480);
+
+	hit_limit_and_hold(x);
+	CU_ASSERT_EQUAL(member(y)->nr_jobs, 1);
+	world_exit(y);
+	world_step();
+	CU_ASSERT_PTR_NULL(member(y));
+	CU_ASSERT(stands(x)); /* the job is not over */
+	go_on();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(member(x)->nr_jobs, 0);
+}
+
+static void test_waiter_gone_in_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 500), *y = member_make(a, 480);
+
+	hit_limit_and_hold(x);
+	world_exit(x);
+	world_step();
+	CU_ASSERT_PTR_NULL(member(x));
+	CU_ASSERT_PTR_NULL(a->waiters);
+	go_on();
+	CU_ASSERT_PTR_NULL(a->job);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
+	CU_ASSERT_EQUAL(world_work(y, 400), 400);
+}
+
+static void test_group_gone_in_reclaim(void)
+{
+	struct group *root = manager_root(mgr), *a = group_make_limited(root, "a", 1000);
+	struct fake_process *x = member_make(a, 980);
+
+	hit_limit_and_hold(x);
+	world_exit(x);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0); /* its end is not heard of yet */
+	CU_ASSERT_PTR_NULL(member(x));
+	a = group_make(root, "a");
+	world_step();
+	go_on();
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
+	CU_ASSERT_PTR_NULL(a->job);
+}
+
+/* The end of the server in the middle: the job is finished first, and who waits is continued. */
+static void test_end_in_reclaim(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 980);
+
+	hit_limit(x);
+	world.swap_free = 0;
+	group_set_oom_kill_disable(mgr, a, 1);
+	world_run();
+	CU_ASSERT_PTR_EQUAL(a->waiters, member(x));
+	manager_stop();
+	CU_ASSERT_FALSE(stands(x));
+}
+
+/* ---- the keeper ---- */
+
+static void *run_manager(void *userdata)
+{
+	*(int *)userdata = manager_run(mgr);
+	return NULL;
+}
+
+static void test_keeper_dies(void)
+{
+	pthread_t thread;
+	int status = -1;
+
+	manager_stop();
+	CU_ASSERT_EQUAL_FATAL(manager_start(true), 0);
+	fake_keeper_die();
+	world_step();
+	CU_ASSERT_EQUAL(world.nr_keeper_replace, 1);
+	fake_keeper_die();
+	world_step();
+	CU_ASSERT_EQUAL(world.nr_keeper_replace, 2);
+	/* No other can be started: the end. */
+	world.keeper_replace_error = -EAGAIN;
+	fake_keeper_die();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, run_manager, &status), 0);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(status, KEEPER_FATAL);
+}
+
+int main(int argc, char **argv)
+{
+	CU_TestInfo tests[] = {{"fork", test_fork},
+			       {"families", test_family},
+			       {"exec", test_exec},
+			       {"vfork", test_vfork},
+			       {"shared memory", test_shmem_by_share},
+			       {"exit", test_exit},
+			       {"a short life", test_short_life},
+			       {"discovered", test_discover},
+			       {"nobody's records", test_nobody},
+			       {"the map was full", test_map_was_full},
+			       {"a pid used again", test_pid_reused},
+			       {"a pid used again, unheard", test_pid_reused_unheard},
+			       {"stopped twice", test_stop_twice},
+			       {"stops of others", test_stops_of_others},
+			       {"a stop is written down first", test_stop_written_down_first},
+			       {"continued too late", test_continued_too_late},
+			       {"gone in mid-reclaim", test_gone_in_reclaim},
+			       {"who waits gone in mid-reclaim", test_waiter_gone_in_reclaim},
+			       {"the group gone in mid-reclaim", test_group_gone_in_reclaim},
+			       {"the end while somebody waits", test_end_in_reclaim},
+			       {"the keeper dies", test_keeper_dies},
+			       CU_TEST_INFO_NULL};
+
+	world_child_main(argc, argv);
+	return run_tests("process", tests);
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Page-out of real processes to a swap device of the test's own, and the kill of last resort. */
+#include <CUnit/Basic.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "accounting/process_usage.h"
+#include "reclaim/present_runs.h"
+#include "reclaim/reclaim.h"
+#include "tests/unit/deny_syscall.h"
+#include "tests/unit/own_swap.h"
+#include "util/util.h"
+
+#define MIB       ((size_t)1 << 20)
+#define MIB_PAGES ((int64_t)(MIB / page_size()))
+/* A child's own pages besides those it was told to have; twice that under a sanitizer. */
+#define OTHER_PAGES (4 * MIB_PAGES)
+
+static int swap_error;
+
+static int suite_init(void)
+{
+	swap_error = own_swap_on(256);
+	if (swap_error)
+		printf("  (no swap of our own: %s; page-out is not tried) ", strerror(-swap_error));
+	return 0;
+}
+
+static int suite_clean(void)
+{
+	return own_swap_off();
+}
+
+/* What a child does before it says that it is ready and stops; a later SIGCONT lets it end. */
+typedef void *(*child_fn)(void);
+/* After the SIGCONT. Its result is the exit status. */
+typedef int (*check_fn)(void *memory);
+
+static char *map(size_t size, int flags)
+{
+	char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags, -1, 0);
+
+	if (at == MAP_FAILED)
+		_exit(3);
+	return at;
+}
+
+static char *fill(char *at, size_t size)
+{
+	for (size_t i = 0; i < size; i += page_size())
+		memset(at + i, (int)(i / page_size() % 255 + 1), 64);
+	return at;
+}
+
+static int check(const char *at, size_t size)
+{
+	for (size_t i = 0; i < size; i += page_size())
+		for (size_t j = 0; j < 64; j++)
+			if ((unsigned char)at[i + j] != i / page_size() % 255 + 1)
+				return 1;
+	return 0;
+}
+
+struct child {
+	struct reclaim_process process;
+};
+
+static struct process_usage usage(const struct child *c)
+{
+	struct process_usage u = {0};
+
+	CU_ASSERT_EQUAL(process_usage_read(c->process.proc_fd, &u), 0);
+	return u;
+}
+
+static uint64_t resident(const struct child *c)
+{
+	struct process_usage u = usage(c);
+
+	return u.rss_anon + u.rss_shmem;
+}
+
+/* Started, set up, and stopped. */
+static struct child start(child_fn set_up, check_fn then)
+{
+	struct child c = {{.pid = fork(), .proc_fd = -1}};
+	int status = 0;
+
+	if (c.process.pid == 0) {
+		void *memory = set_up();
+
+		raise(SIGSTOP);
+		_exit(then ? then(memory) : 0);
+	}
+	CU_ASSERT_FATAL(c.process.pid > 0);
+	CU_ASSERT_EQUAL(waitpid(c.process.pid, &status, WUNTRACED), c.process.pid);
+	CU_ASSERT_FATAL(WIFSTOPPED(status));
+	c.process.proc_fd = process_usage_open(c.process.pid);
+	c.process.rss = resident(&c);
+	return c;
+}
+
+static int finish(struct child *c)
+{
+	int status = -1;
+
+	kill(c->process.pid, SIGCONT);
+	CU_ASSERT_EQUAL(waitpid(c->process.pid, &status, 0), c->process.pid);
+	close(c->process.proc_fd);
+	return status;
+}
+
+static void *private_64(void)
+{
+	return fill(map(64 * MIB, MAP_PRIVATE), 64 * MIB);
+}
+
+static int check_64(void *memory)
+{
+	return check(memory, 64 * MIB);
+}
+
+static void *private_16(void)
+{
+	return fill(map(16 * MIB, MAP_PRIVATE), 16 * MIB);
+}
+
+static int check_16(void *memory)
+{
+	return check(memory, 16 * MIB);
+}
+
+static void *shared_16(void)
+{
+	return fill(map(16 * MIB, MAP_SHARED), 16 * MIB);
+}
+
+/* Half, then all: and every byte is there when it is read again. */
+static void page_out_64(void)
+{
+	struct child c = start(private_64, check_64);
+	uint64_t before = resident(&c);
+	int64_t got = page_out(&c.process, 1, 32 * (uint64_t)MIB_PAGES, false);
+
+	CU_ASSERT(got >= 32 * MIB_PAGES && got <= 33 * MIB_PAGES);
+	CU_ASSERT_EQUAL(c.process.nr_paged_out, (uint64_t)got);
+	CU_ASSERT(resident(&c) <= before - (uint64_t)got);
+	CU_ASSERT(c.process.hand != 0);
+	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, false);
+	CU_ASSERT(got >= 31 * MIB_PAGES);
+	CU_ASSERT(resident(&c) <= before - 63 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+static void test_anonymous(void)
+{
+	if (!swap_error)
+		page_out_64();
+}
+
+/* The hand goes on where it was: what was taken last is not asked for first, and after the end
+ * comes the beginning. */
+static void test_hand(void)
+{
+	struct child c;
+	uint64_t hand = 0;
+	unsigned turns = 0;
+
+	if (swap_error)
+		return;
+	c = start(private_16, check_16);
+	for (int i = 0; i < 15; i++) {
+		CU_ASSERT(page_out(&c.process, 1, (uint64_t)MIB_PAGES, false) >= MIB_PAGES);
+		turns += c.process.hand < hand;
+		hand = c.process.hand;
+	}
+	CU_ASSERT(turns <= 1);
+	/* From its last page on there is nothing; it wraps. */
+	c.process.hand = UINT64_MAX;
+	CU_ASSERT(page_out(&c.process, 1, 256, false) > 0);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+static void test_shared_anonymous(void)
+{
+	struct child c;
+	uint64_t before;
+
+	if (swap_error)
+		return;
+	c = start(shared_16, check_16);
+	before = usage(&c).rss_shmem;
+	CU_ASSERT(page_out(&c.process, 1, resident(&c), false) >= 15 * MIB_PAGES);
+	CU_ASSERT(usage(&c).rss_shmem <= before - 15 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+/* 12 MiB, of which the middle is locked: one run of present pages, three mappings. */
+static void *partly_locked(void)
+{
+	char *at = fill(map(12 * MIB, MAP_PRIVATE), 12 * MIB);
+
+	/* Not mlock(3), which sanitizers replace by nothing. */
+	if (syscall(SYS_mlock, at + 4 * MIB, 4 * MIB) < 0)
+		_exit(4);
+	return at;
+}
+
+static int check_12(void *memory)
+{
+	return check(memory, 12 * MIB);
+}
+
+static void page_out_locked(void)
+{
+	struct child c = start(partly_locked, check_12);
+	uint64_t before = resident(&c);
+	int64_t got = page_out(&c.process, 1, 12 * (uint64_t)MIB_PAGES, false);
+	struct process_usage u = usage(&c);
+
+	CU_ASSERT(got >= 8 * MIB_PAGES - 64);
+	CU_ASSERT_EQUAL(u.locked, 4 * (uint64_t)MIB_PAGES);
+	CU_ASSERT(u.rss_anon >= 4 * (uint64_t)MIB_PAGES);
+	CU_ASSERT(u.rss_anon <= before - (uint64_t)got);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+static void test_locked(void)
+{
+	if (!swap_error)
+		page_out_locked();
+}
+
+static pid_t sharer;
+
+static void *shared_by_fork(void)
+{
+	char *at = fill(map(16 * MIB, MAP_PRIVATE), 16 * MIB);
+
+	sharer = fork();
+	if (sharer == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return at;
+}
+
+static int end_sharer(void *memory)
+{
+	kill(sharer, SIGKILL);
+	waitpid(sharer, NULL, 0);
+	return check_16(memory);
+}
+
+static void test_after_fork(void)
+{
+	struct child c;
+
+	if (swap_error)
+		return;
+	c = start(shared_by_fork, end_sharer);
+	CU_ASSERT(page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false) < OTHER_PAGES);
+	CU_ASSERT(resident(&c) >= 16 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+/* Twice as much of the one that is twice as big; what one does not have the other gives. */
+static void test_split(void)
+{
+	struct reclaim_process both[2];
+	struct child small, big;
+	uint64_t before;
+	int64_t got;
+
+	if (swap_error)
+		return;
+	small = start(private_16, check_16);
+	big = start(private_64, check_64);
+	both[0] = small.process;
+	both[1] = big.process;
+	both[0].rss = 16;
+	both[1].rss = 64;
+	got = page_out(both, 2, 20 * (uint64_t)MIB_PAGES, false);
+	CU_ASSERT(got >= 20 * MIB_PAGES && got <= 21 * MIB_PAGES);
+	CU_ASSERT(both[0].nr_paged_out >= 4 * (uint64_t)MIB_PAGES);
+	CU_ASSERT(both[0].nr_paged_out <= 5 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(both[0].nr_paged_out + both[1].nr_paged_out, (uint64_t)got);
+	/* Nearly all would be due from the small one, which has less than that. */
+	both[0].rss = 1000;
+	both[1].rss = 1;
+	before = resident(&small);
+	got = page_out(both, 2, 45 * (uint64_t)MIB_PAGES, false);
+	CU_ASSERT(before < 45 * (uint64_t)MIB_PAGES);
+	CU_ASSERT(got >= 45 * MIB_PAGES);
+	CU_ASSERT(both[1].nr_paged_out >= 45 * (uint64_t)MIB_PAGES - before);
+	CU_ASSERT_EQUAL(finish(&small), 0);
+	CU_ASSERT_EQUAL(finish(&big), 0);
+}
+
+static void *huge_16(void)
+{
+	char *at = map(18 * MIB, MAP_PRIVATE);
+
+	at = (char *)(((uintptr_t)at + 2 * MIB - 1) & ~(uintptr_t)(2 * MIB - 1));
+	madvise(at, 16 * MIB, MADV_HUGEPAGE);
+	return fill(at, 16 * MIB);
+}
+
+static void test_huge(void)
+{
+	struct child c;
+	int64_t got;
+
+	if (swap_error)
+		return;
+	c = start(huge_16, check_16);
+	got = page_out(&c.process, 1, 2000, false);
+	CU_ASSERT(got >= 2000 && got <= 2000 + 512);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+/* ---- what happens meanwhile ---- */
+
+static void *killer(void *arg)
+{
+	const struct reclaim_process *p = arg;
+
+	CU_ASSERT_EQUAL(kill(p->pid, SIGKILL), 0);
+	return NULL;
+}
+
+static void test_killed_meanwhile(void)
+{
+	if (swap_error)
+		return;
+	for (int i = 0; i < 10; i++) {
+		struct child c = start(private_16, NULL);
+		pthread_t thread;
+		int64_t got;
+
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, killer, &c.process), 0);
+		got = page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false);
+		CU_ASSERT(got >= 0);
+		pthread_join(thread, NULL);
+		CU_ASSERT(WIFSIGNALED(finish(&c)));
+	}
+}
+
+/* Runs on while it is paged out, maps and unmaps, and execs itself away in the end. */
+static int restless(void *memory)
+{
+	char *at = memory;
+
+	for (int i = 0; i < 40; i++) {
+		fill(at, 4 * MIB);
+		munmap(fill(map(MIB, MAP_PRIVATE), MIB), MIB);
+		if (check(at, 4 * MIB))
+			return 1;
+	}
+	execl("/bin/true", "true", NULL);
+	return 2;
+}
+
+static void *private_4(void)
+{
+	return map(4 * MIB, MAP_PRIVATE);
+}
+
+static void test_running(void)
+{
+	siginfo_t info = {0};
+	struct child c;
+
+	if (swap_error)
+		return;
+	c = start(private_4, restless);
+	kill(c.process.pid, SIGCONT);
+	while (waitid(P_PID, (id_t)c.process.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+	       !info.si_pid)
+		CU_ASSERT(page_out(&c.process, 1, 1024, false) >= 0);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, 1024, false), 0); /* a zombie */
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+static void test_nothing_to_do(void)
+{
+	struct child c = start(private_16, check_16);
+	struct reclaim_process gone = c.process;
+
+	CU_ASSERT_EQUAL(page_out(NULL, 0, 100, false), 0);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, 0, false), 0);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+	gone.proc_fd = -1;
+	CU_ASSERT_EQUAL(page_out(&gone, 1, 100, false), 0);
+}
+
+/* ---- older kernels ---- */
+
+#define QUERY_IOCTL 0xc0686611 /* PROCMAP_QUERY: Linux 6.11 */
+#define SCAN_IOCTL  0xc0606610 /* PAGEMAP_SCAN: Linux 6.7 */
+
+/* The filter hits what it is meant to hit: a scan has found out that it must do without. */
+static void expect_denied(bool scan_too)
+{
+	struct present_scan s;
+	struct page_run run;
+	uint64_t pos = 0;
+	struct vma v;
+
+	CU_ASSERT_EQUAL(present_scan_open(&s, getpid(), false), 0);
+	CU_ASSERT_EQUAL(present_scan_next(&s, &pos, present_scan_end(), 1, &run, 1), 1);
+	CU_ASSERT_EQUAL(vma_find(&s.vmas, 0, &v), 0);
+	CU_ASSERT(!s.vmas.by_query);
+	CU_ASSERT(!scan_too || !s.by_ioctl);
+	present_scan_close(&s);
+}
+
+static void run_denied(unsigned nr_ioctl, unsigned also)
+{
+	unsigned before = CU_get_number_of_failures();
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (deny_syscall(SYS_ioctl, 0, nr_ioctl, ENOTTY) < 0 ||
+		    (also && deny_syscall(SYS_ioctl, 0, also, ENOTTY) < 0))
+			_exit(2);
+		expect_denied(nr_ioctl == SCAN_IOCTL);
+		page_out_64();
+		page_out_locked();
+		_exit(CU_get_number_of_failures() != before);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void test_older_kernels(void)
+{
+	if (swap_error)
+		return;
+	run_denied(QUERY_IOCTL, 0);
+	run_denied(SCAN_IOCTL, QUERY_IOCTL);
+}
+
+/* ---- pids ---- */
+
+static void test_open_and_kill(void)
+{
+	struct child c = start(private_4, NULL), other = start(private_4, NULL);
+	int gone_fd = c.process.proc_fd, status = 0, fd;
+
+	fd = process_open(c.process.pid, gone_fd);
+	CU_ASSERT(fd >= 0);
+	close(fd);
+	CU_ASSERT_EQUAL(process_kill(c.process.pid, gone_fd), 0);
+	CU_ASSERT_EQUAL(waitpid(c.process.pid, &status, 0), c.process.pid);
+	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+
+	/* As if the pid had been given to another process since. */
+	CU_ASSERT_EQUAL(process_open(other.process.pid, gone_fd), -ESRCH);
+	CU_ASSERT_EQUAL(process_kill(other.process.pid, gone_fd), -ESRCH);
+	CU_ASSERT_EQUAL(usage(&other).state, 'T');
+	CU_ASSERT_EQUAL(process_kill(c.process.pid, -1), -ESRCH);
+	CU_ASSERT_EQUAL(process_open(-1, -1), -EINVAL);
+	close(gone_fd);
+	CU_ASSERT_EQUAL(finish(&other), 0);
+}
+
+static void test_page_out_reused(void)
+{
+	struct child c = start(private_16, check_16), other = start(private_4, NULL);
+	struct reclaim_process reused = {.pid = c.process.pid, .proc_fd = other.process.proc_fd};
+	uint64_t before = resident(&c);
+
+	CU_ASSERT_EQUAL(process_kill(other.process.pid, other.process.proc_fd), 0);
+	waitpid(other.process.pid, NULL, 0);
+	CU_ASSERT_EQUAL(page_out(&reused, 1, 1000, false), 0);
+	CU_ASSERT_EQUAL(resident(&c), before);
+	close(other.process.proc_fd);
+	CU_ASSERT_EQUAL(finish(&c), 0);
+}
+
+int main(void)
+{
+	unsigned failed;
+	CU_pSuite s;
+
+	CU_initialize_registry();
+	s = CU_add_suite("page_out", suite_init, suite_clean);
+	CU_add_test(s, "anonymous memory", test_anonymous);
+	CU_add_test(s, "the hand goes around", test_hand);
+	CU_add_test(s, "shared anonymous memory", test_shared_anonymous);
+	CU_add_test(s, "locked memory stays", test_locked);
+	CU_add_test(s, "what two processes share after fork stays", test_after_fork);
+	CU_add_test(s, "in proportion to size", test_split);
+	CU_add_test(s, "huge pages", test_huge);
+	CU_add_test(s, "a process killed meanwhile", test_killed_meanwhile);
+	CU_add_test(s, "a process that runs, and execs", test_running);
+	CU_add_test(s, "nothing to do", test_nothing_to_do);
+	CU_add_test(s, "kernels without PAGEMAP_SCAN and PROCMAP_QUERY", test_older_kernels);
+	CU_add_test(s, "a pid that was reused", test_open_and_kill);
+	CU_add_test(s, "page-out of a pid that was reused", test_page_out_reused);
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
+	CU_cleanup_registry();
+	return failed != 0;
+}
