@@ -8,15 +8,16 @@
 /* to_syslog: false writes "memcgfs: MESSAGE" lines to stderr (the default). */
 void log_target(bool to_syslog);
 
-/* priority: LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG of <syslog.h>. No newline at the end of fmt. */
+/* priority: LOG_ERR, LOG_WARNING, LOG_INFO or LOG_DEBUG of <syslog.h>. No newline at the end of
+ * fmt. */
 void log_message(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* LOG_DEBUG messages are dropped unless this was called with true. */
 void log_verbose(bool on);
 
-#define log_error(...)	 log_message(3, __VA_ARGS__)
+#define log_error(...)   log_message(3, __VA_ARGS__)
 #define log_warning(...) log_message(4, __VA_ARGS__)
-#define log_info(...)	 log_message(6, __VA_ARGS__)
-#define log_debug(...)	 log_message(7, __VA_ARGS__)
+#define log_info(...)    log_message(6, __VA_ARGS__)
+#define log_debug(...)   log_message(7, __VA_ARGS__)
 
 #endif

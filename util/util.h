@@ -51,8 +51,8 @@ size_t page_size(void);
 uint64_t now_usec(void);
 
 /*
- * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1 bytes.
- * Returns the length, or -errno.
+ * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1
+ * bytes. Returns the length, or -errno.
  */
 ssize_t read_file_at(int dirfd, const char *path, char *buf, size_t size);
 
