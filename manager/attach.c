@@ -4,7 +4,6 @@
  * order, so that it is never in a group without being charged to it; and back again if the last
  * step fails (attach_rollback of the 2008 patch). Thread: the manager's loop.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,14 +22,6 @@ struct target {
 	uid_t uid, saved_uid;
 	char state;
 };
-
-ssize_t proc_read(const char *path, char *buf, size_t size)
-{
-	char full[96];
-
-	snprintf(full, sizeof(full), "/proc/%s", path);
-	return read_file_at(AT_FDCWD, full, buf, size);
-}
 
 static const char *status_value(const char *text, const char *key)
 {

@@ -281,13 +281,6 @@ __attribute__((no_sanitize_address)) long syscall(long number, ...)
 
 /* ---- what /proc tells ---- */
 
-static uint64_t share_of(const struct fake_process *fp)
-{
-	uint64_t rss = atomic_get(&fp->rss_anon), pss = atomic_get(&fp->pss_anon);
-
-	return MIN(rss, pss);
-}
-
 int process_usage_read(int fd, struct process_usage *ret)
 {
 	const struct fake_process *fp = by_fd(fd);
@@ -303,7 +296,7 @@ int process_usage_read(int fd, struct process_usage *ret)
 		.swap = atomic_get(&fp->swap),
 		.locked = atomic_get(&fp->locked),
 		.nr_threads = (uint32_t)atomic_get(&fp->nr_threads),
-		.state = atomic_get(&fp->stopped) ? 'T' : 'S',
+		.state = atomic_get(&fp->stopped) ? 'T' : (atomic_get(&fp->runs) ? 'R' : 'S'),
 		.signals_pending = atomic_get(&fp->pending),
 		.signals_caught = atomic_get(&fp->caught),
 	};
@@ -316,8 +309,7 @@ int process_usage_read_shared(pid_t pid, struct process_usage *ret)
 
 	if (!fp)
 		return -ESRCH;
-	ret->rss_anon = share_of(fp);
-	ret->rss_shmem = atomic_get(&fp->rss_shmem);
+	ret->rss_anon = MIN(ret->rss_anon, atomic_get(&fp->pss_anon));
 	return 0;
 }
 

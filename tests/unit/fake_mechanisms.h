@@ -41,6 +41,7 @@ struct fake_process {
 	uint64_t pinned;   /* of rss_anon: what no page-out takes */
 	uint64_t shmem_files, written_bytes;
 	uint64_t nr_threads;
+	uint64_t runs;            /* state R */
 	uint64_t stopped;         /* by whomever */
 	uint64_t pending, caught; /* signals, bit n - 1 */
 	int oom_score_adj;

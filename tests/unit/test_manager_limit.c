@@ -18,10 +18,24 @@ static void test_room(void)
 	fp->nr_threads = 5;
 	group_true_up(mgr, a);
 	CU_ASSERT_EQUAL(room_of(a), 1600 - 100 - 5 * LEASE_PAGES);
-	/* A sixteenth of the limit at most. */
-	fp->nr_threads = 50;
+	/* A sixteenth of the limit at most, for a process that stands by. */
+	fp->nr_threads = 500;
 	group_true_up(mgr, a);
 	CU_ASSERT_EQUAL(room_of(a), 1600 - 100 - 100);
+	/* A quarter for one that took memory, or runs; and both, where there are both. */
+	fp->rss_anon = 110;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), 1600 - 110 - 400);
+	member_make(a, 10)->nr_threads = 2;
+	group_true_up(mgr, a);
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), 1600 - 120 - 100);
+	fp->rss_anon = 90;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), 1600 - 100 - 400 - 2 * LEASE_PAGES);
+	fp->runs = 1;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), 1600 - 100 - 400 - 2 * LEASE_PAGES);
 	CU_ASSERT_EQUAL(limit_set(a, bytes_to_pages(LIMIT_MAX_BYTES)), 0);
 	CU_ASSERT_EQUAL(room_of(a), LEASE_NO_LIMIT);
 }
