@@ -264,7 +264,8 @@ test_shared_by_forks_at_the_limit() {
 	group a 16M
 	in_group a "$HELPERS/touch" -s 8 -p 3 -r 60
 	gt "failcnt" "$(failcnt a)" 0
-	le "max_usage" "$(max_usage a)" $((16 * MIB + 16 * MIB / 100))
+	# While one of the four exits, its quarter of the 8 MiB may show twice: still in its RSS, and in the others' shares.
+	le "max_usage" "$(max_usage a)" $((16 * MIB + 16 * MIB / 100 + 2 * MIB))
 	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
 }
 

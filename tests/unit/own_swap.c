@@ -80,6 +80,11 @@ static int start_guard(void)
 		return -errno;
 	guard = fork();
 	if (guard == 0) {
+		sigset_t all;
+
+		/* An interrupt of the whole group is just when it is needed. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
 		setsid();
 		while (poll(&parent, 1, -1) < 0)
 			;
