@@ -342,6 +342,7 @@ void lease_release(struct lease *l)
 {
 	uint32_t key, *at = NULL;
 
+	__atomic_store_n(&l->skel->bss->nr_daemons, 0, __ATOMIC_SEQ_CST);
 	for (uint32_t slot = 0; slot < LEASE_MAX_SLOTS; slot++)
 		__atomic_store_n(&l->slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
 	while (!bpf_map_get_next_key(bpf_map__fd(l->skel->maps.members), at, &key)) {
@@ -383,7 +384,10 @@ uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
 	return __atomic_load_n(&l->slots[slot].charged, __ATOMIC_RELAXED);
 }
 
+/* A page that goes while it is being entered may be counted in the other order. */
 uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
 {
-	return __atomic_load_n(&l->slots[slot].cache, __ATOMIC_RELAXED);
+	int64_t nr_pages = (int64_t)__atomic_load_n(&l->slots[slot].cache, __ATOMIC_RELAXED);
+
+	return (uint64_t)MAX(nr_pages, 0);
 }

@@ -5,11 +5,10 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include "accounting/process_usage.h"
@@ -17,7 +16,7 @@
 
 #define MAX_DESCRIPTORS 4096  /* looked at per call: about 4 ms at 1 us a stat */
 #define MAX_ENTRIES     65536 /* of pagemap, per call: 256 MiB of mappings, 2 ms */
-#define NR_KNOWN_DEVS   8     /* devices asked about with statfs(2) and remembered */
+#define NR_KNOWN_DEVS   8     /* devices looked up and remembered */
 #define PAGEMAP_PRESENT (1ULL << 63)
 
 struct shmem_file {
@@ -34,27 +33,61 @@ struct shmem_files {
 	unsigned nr_known;
 };
 
-/*
- * memfds and shared anonymous memory live on a tmpfs of the kernel's own: statfs says
- * TMPFS_MAGIC for it too.
+/* memfds and shared anonymous memory live on a tmpfs of the kernel's own, which is mounted nowhere.
  */
-static bool on_tmpfs(struct shmem_files *files, const char *path, dev_t dev)
+static uint64_t memfd_dev(void)
 {
-	struct statfs fs;
+	static uint64_t dev;
+	cleanup_close int fd = -1;
+	struct stat st;
+
+	if (__atomic_load_n(&dev, __ATOMIC_RELAXED))
+		return dev;
+	fd = memfd_create("memcgfs", MFD_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &st))
+		__atomic_store_n(&dev, st.st_dev, __ATOMIC_RELAXED);
+	return dev;
+}
+
+/* Does the process's own table of mounts have a tmpfs of this device? */
+static bool mounted_tmpfs(pid_t pid, dev_t dev)
+{
+	char path[32], want[24];
+	cleanup_free char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	snprintf(want, sizeof(want), " %u:%u ", major(dev), minor(dev));
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getline(&line, &size, f) > 0)
+		found = strstr(line, want) && strstr(line, " - tmpfs ");
+	fclose(f);
+	return found;
+}
+
+/* The file system itself is not asked: one whose server hangs would hang us. */
+static bool on_tmpfs(struct shmem_files *files, pid_t pid, dev_t dev)
+{
 	unsigned i;
 
+	if (dev == memfd_dev())
+		return true;
+	if (major(dev) != 0)
+		return false;
 	for (i = 0; i < MIN(files->nr_known, NR_KNOWN_DEVS); i++)
 		if (files->known[i].dev == dev)
 			return files->known[i].is_tmpfs;
-	if (statfs(path, &fs) < 0)
-		return false;
 	i = files->nr_known++ % NR_KNOWN_DEVS;
 	files->known[i].dev = dev;
-	files->known[i].is_tmpfs = fs.f_type == TMPFS_MAGIC;
+	files->known[i].is_tmpfs = mounted_tmpfs(pid, dev);
 	return files->known[i].is_tmpfs;
 }
 
-static int files_add(struct shmem_files *files, const struct stat *st)
+static int files_add(struct shmem_files *files, const struct statx *stx)
 {
 	if (files->nr == files->capacity) {
 		size_t capacity = files->capacity ? 2 * files->capacity : 16;
@@ -67,17 +100,14 @@ static int files_add(struct shmem_files *files, const struct stat *st)
 		files->capacity = capacity;
 	}
 	files->file[files->nr++] = (struct shmem_file){
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.nr_pages = (uint64_t)st->st_blocks * 512 / page_size(),
+		.dev = makedev(stx->stx_dev_major, stx->stx_dev_minor),
+		.ino = stx->stx_ino,
+		.nr_pages = stx->stx_blocks * 512 / page_size(),
 	};
 	return 0;
 }
 
-/*
- * Nothing is opened here: stat and statfs go through the link of /proc without touching a pipe
- * or a device.
- */
+/* Nothing is opened here, so that no pipe or device is touched; and what is known will do. */
 static int look_at_descriptors(pid_t pid, DIR *dir, struct shmem_files *files)
 {
 	struct dirent *entry;
@@ -85,18 +115,19 @@ static int look_at_descriptors(pid_t pid, DIR *dir, struct shmem_files *files)
 
 	while (nr < MAX_DESCRIPTORS && (entry = readdir(dir))) {
 		char path[64];
-		struct stat st;
+		struct statx stx;
 		int r;
 
 		if (entry->d_name[0] == '.')
 			continue;
 		nr++;
 		snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", (int)pid, entry->d_name);
-		if (fstatat(AT_FDCWD, path, &st, 0) < 0 || !S_ISREG(st.st_mode) || !st.st_blocks)
+		if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &stx) < 0 ||
+		    !S_ISREG(stx.stx_mode) || !stx.stx_blocks)
 			continue;
-		if (!on_tmpfs(files, path, st.st_dev))
+		if (!on_tmpfs(files, pid, makedev(stx.stx_dev_major, stx.stx_dev_minor)))
 			continue;
-		r = files_add(files, &st);
+		r = files_add(files, &stx);
 		if (r < 0)
 			return r;
 	}

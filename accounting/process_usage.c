@@ -4,6 +4,7 @@
  * pages.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,17 @@ static const char *next_line(const char *line)
 	return end ? end + 1 : line + strlen(line);
 }
 
+/* Where the value of `key` at a line's start begins, or NULL. */
+static const char *find_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; *line; line = next_line(line))
+		if (strncmp(line, key, len) == 0)
+			return line + len;
+	return NULL;
+}
+
 int process_usage_parse(const char *text, struct process_usage *ret)
 {
 	struct process_usage u = {0};
@@ -137,27 +149,57 @@ static int read_long_status(int fd, struct process_usage *ret)
 	return process_usage_parse(text, ret);
 }
 
+/*
+ * A leader that has ended while other threads live has no figures of its own any more: those of
+ * the first thread that lives are the process's.
+ */
+static int read_live_thread(pid_t tgid, struct process_usage *ret)
+{
+	char path[64], text[STATUS_USUAL_BYTES];
+	int r = -ESRCH;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)tgid);
+	dir = opendir(path);
+	if (!dir)
+		return -ESRCH;
+	for (struct dirent *e; r && (e = readdir(dir));) {
+		struct process_usage u;
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/status", (int)tgid, e->d_name);
+		if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
+		    process_usage_parse(text, &u) || u.state == 'Z' || u.state == 'X')
+			continue;
+		*ret = u;
+		r = 0;
+	}
+	closedir(dir);
+	return r;
+}
+
 int process_usage_read(int fd, struct process_usage *ret)
 {
 	char text[STATUS_USUAL_BYTES];
+	struct process_usage u;
+	const char *tgid;
+	int r;
 	ssize_t n = read_fd(fd, text, sizeof(text));
 
 	if (n <= 0)
 		return n < 0 ? (int)n : -ESRCH;
 	if ((size_t)n == sizeof(text) - 1)
 		return read_long_status(fd, ret);
-	return process_usage_parse(text, ret);
-}
-
-/* Where the value of `key` at a line's start begins, or NULL. */
-static const char *find_value(const char *text, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *line = text; *line; line = next_line(line))
-		if (strncmp(line, key, len) == 0)
-			return line + len;
-	return NULL;
+	r = process_usage_parse(text, &u);
+	if (r)
+		return r;
+	tgid = find_value(text, "Tgid:");
+	if (u.state == 'Z' && u.nr_threads > 1 && tgid &&
+	    !read_live_thread((pid_t)parse_number(tgid, 10), ret))
+		return 0;
+	*ret = u;
+	return 0;
 }
 
 static int read_proc_file(pid_t pid, const char *name, char *buf, size_t size)

@@ -213,7 +213,7 @@ int fs_start(struct fs **ret, struct manager *m, struct state *state, int fuse_f
 	f->nr_users = 1;
 	/* No handle of an earlier server's comes again: it opened fewer than a million files in
 	 * each microsecond of its life. */
-	f->next_handle = now_usec() << 20;
+	f->next_handle = (uint32_t)now_usec(); /* not where the server before began */
 	r = start(f, state, fuse_fd);
 	if (r < 0) {
 		fs_stop(f);

@@ -23,7 +23,10 @@ void io_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->direct_io = 1;
-	fi->fh = __atomic_fetch_add(&f->next_handle, 1, __ATOMIC_RELAXED);
+	/* What may be attached is up to who opened the file, not to whom it was handed (as f_cred
+	 * in the kernel). */
+	fi->fh = (uint64_t)fuse_req_ctx(req)->uid << 32 |
+		 __atomic_fetch_add(&f->next_handle, 1, __ATOMIC_RELAXED);
 	fuse_reply_open(req, fi);
 }
 
@@ -130,12 +133,14 @@ void io_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	struct request *r;
 
 	(void)off; /* wherever in the file it goes, it is one command */
-	(void)fi;
 	if (error < 0) {
 		fuse_reply_err(req, -error);
 		return;
 	}
 	r = request_new(req, ino, write_run);
-	if (r && request_set_data(r, buf, size))
+	if (!r)
+		return;
+	r->caller.uid = (uid_t)(fi->fh >> 32);
+	if (request_set_data(r, buf, size))
 		request_submit(r);
 }

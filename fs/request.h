@@ -19,7 +19,7 @@ struct fs {
 	struct fuse_session *session;
 	struct snapshots *snapshots;
 	struct fs_threads *threads;
-	uint64_t next_handle; /* atomic */
+	uint32_t next_handle; /* atomic */
 	unsigned nr_users;    /* atomic: the owner, and each request in flight */
 };
 

@@ -19,8 +19,8 @@
 
 struct target {
 	pid_t tid, tgid;
+	bool dead; /* a zombie, and no thread of it lives */
 	uid_t uid, saved_uid;
-	char state;
 };
 
 static const char *status_value(const char *text, const char *key)
@@ -33,7 +33,7 @@ static const char *status_value(const char *text, const char *key)
 /* Who the thread is. 0 or -ESRCH. */
 static int target_read(pid_t tid, struct target *ret)
 {
-	const char *tgid, *uid, *state;
+	const char *tgid, *uid, *state, *threads;
 	char path[32], text[4096];
 	unsigned real, effective, saved;
 
@@ -43,6 +43,7 @@ static int target_read(pid_t tid, struct target *ret)
 	tgid = status_value(text, "\nTgid:");
 	uid = status_value(text, "\nUid:");
 	state = status_value(text, "\nState:\t");
+	threads = status_value(text, "\nThreads:");
 	if (!tgid || !uid || !state || sscanf(uid, "%u %u %u", &real, &effective, &saved) != 3)
 		return -ESRCH;
 	*ret = (struct target){
@@ -50,7 +51,7 @@ static int target_read(pid_t tid, struct target *ret)
 		.tgid = (pid_t)strtol(tgid, NULL, 10),
 		.uid = real,
 		.saved_uid = saved,
-		.state = *state,
+		.dead = *state == 'Z' && (!threads || strtol(threads, NULL, 10) <= 1),
 	};
 	return 0;
 }
@@ -78,6 +79,8 @@ static int target_find(pid_t tid, const struct caller *c, struct target *ret)
 		tid = c->pid;
 	} else {
 		ns = pid_namespace_open(c->pid);
+		if (ns < 0 && ns != -ENOENT)
+			return ns;
 		if (ns >= 0)
 			tid = pid_from_namespace(ns, tid);
 		if (tid <= 0)
@@ -128,6 +131,26 @@ static void settle_newborn(struct manager *m, uint64_t since_usec)
 	}
 }
 
+/*
+ * What it brings along is charged before it can charge anything there itself; the true-up
+ * afterwards sets it right, also when the move fails.
+ */
+static void precharge(struct manager *m, struct group *to, struct process *p)
+{
+	if (!process_count(p))
+		return;
+	for (struct group *g = to; g->parent; g = g->parent)
+		lease_slot_set_room(m->lease, g->slot, -(int64_t)p->pages, 0);
+}
+
+/* An exit before the member map knew of the process is told of by nobody. */
+static bool has_ended(const struct process *p)
+{
+	struct process_usage u;
+
+	return process_usage_read(p->status_fd, &u) || (u.state == 'Z' && u.nr_threads <= 1);
+}
+
 /* A process that is not known yet: leases, and its place in the table. */
 static int process_enter(struct manager *m, const struct target *t, struct group *g,
 			 struct process **ret)
@@ -139,13 +162,22 @@ static int process_enter(struct manager *m, const struct target *t, struct group
 	r = lineage_new(m, t->tgid, &lineage);
 	if (r)
 		return r;
-	r = lease_member_set(m->lease, t->tgid, g->slot, false);
-	p = r ? NULL : process_new(m, t->tgid, g, lineage);
+	p = process_new(m, t->tgid, g, lineage);
 	if (!p) {
-		lease_member_remove(m->lease, t->tgid);
+		r = -errno;
 		lineage->nr_live++;
 		lineage_put(m, lineage);
-		return r ? r : -ESRCH;
+		return r;
+	}
+	precharge(m, g, p);
+	r = lease_member_set(m->lease, t->tgid, g->slot, false);
+	if (!r && has_ended(p)) {
+		lease_member_remove(m->lease, t->tgid);
+		r = -ESRCH;
+	}
+	if (r) {
+		process_gone(m, p);
+		return r;
 	}
 	*ret = p;
 	return 0;
@@ -168,25 +200,26 @@ static int attach_known(struct manager *m, struct process *p, struct group *g,
 			const struct target *t, bool whole, const char *path)
 {
 	struct group *old = p->group;
-	int r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
+	int r;
 
+	if (old == g)
+		return hierarchy_attach(m->hierarchy, path, t->tid, whole);
+	precharge(m, g, p);
+	r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
 	if (!r)
 		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
-	if (r) {
+	if (r)
 		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
-		return r;
-	}
-	if (old == g)
-		return 0;
-	process_move(m, p, g);
+	else
+		process_move(m, p, g);
 	after_move(m, old, g);
-	return 0;
+	return r;
 }
 
 static int attach_new(struct manager *m, struct group *g, const struct target *t, bool whole,
 		      const char *path)
 {
-	struct process *p;
+	struct process *p = NULL;
 	int r = process_enter(m, t, g, &p);
 
 	if (r)
@@ -222,7 +255,7 @@ static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, con
 	p = process_member(m, t.tgid);
 	if (p)
 		r = attach_known(m, p, g, &t, whole, path);
-	else if (!g->parent || t.state == 'Z') /* nothing to charge */
+	else if (!g->parent || t.dead) /* nothing to charge */
 		r = hierarchy_attach(m->hierarchy, path, t.tid, whole);
 	else
 		r = attach_new(m, g, &t, whole, path);

@@ -25,8 +25,17 @@
 #define RESERVE_ACTIVE_DIVISOR 4
 #define RESERVE_IDLE_DIVISOR   16
 
-/* Open shmem files are looked for again once a process has written this much more. */
+/*
+ * Open shmem files are looked for again once a process has written this much more, or after this
+ * time (fallocate(2) writes nothing); what is not cheap, for a hundredth of the time at most.
+ */
 #define WRITTEN_STEP_BYTES (256 << 10)
+#define SHMEM_LOOK_USEC    1000000
+#define SHMEM_CHEAP_USEC   100
+#define SHMEM_COST_FACTOR  100
+
+/* How long what a worker found to be shared is believed: copies made since show in nothing else. */
+#define SHARE_SAVED_USEC 1000000
 
 static void add_shmem_file(uint64_t dev, uint64_t ino, uint64_t nr_pages, void *userdata)
 {
@@ -39,19 +48,35 @@ static void add_shmem_file(uint64_t dev, uint64_t ino, uint64_t nr_pages, void *
 
 static void count_shmem_files(struct process *p)
 {
-	uint64_t written, sum = 0;
+	uint64_t written, cost, sum = 0, now = now_usec();
 
-	if (process_written_bytes(p->tgid, &written))
+	if (now < p->shmem_not_before || process_written_bytes(p->tgid, &written))
 		return;
-	if (!p->shmem_files && written < p->written + WRITTEN_STEP_BYTES)
+	if (!p->shmem_files && written < p->written + WRITTEN_STEP_BYTES &&
+	    now < p->shmem_looked + SHMEM_LOOK_USEC)
 		return;
 	p->written = written;
+	p->shmem_looked = now;
 	if (!process_shmem_files(p->tgid, add_shmem_file, &sum))
 		atomic_put(&p->shmem_files, sum);
+	cost = now_usec() - now;
+	if (cost > SHMEM_CHEAP_USEC)
+		p->shmem_not_before = now + cost * SHMEM_COST_FACTOR;
 }
 
-/* RssAnon and shmem, by share where pages are shared. */
-static uint64_t pages_of(const struct process *p, struct process_usage *u)
+static uint64_t share_saved(const struct process *p, bool fresh_only)
+{
+	if (!process_shares_pages(p) ||
+	    (fresh_only && now_usec() > atomic_get(&p->share_usec) + SHARE_SAVED_USEC))
+		return 0;
+	return atomic_get(&p->share_saved);
+}
+
+/*
+ * RssAnon and shmem, by share where pages are shared. fresh_only: rather too much than by an old
+ * share.
+ */
+static uint64_t pages_of(const struct process *p, struct process_usage *u, bool fresh_only)
 {
 	uint64_t pages = u->rss_anon + u->rss_shmem, shmem_files;
 
@@ -59,7 +84,7 @@ static uint64_t pages_of(const struct process *p, struct process_usage *u)
 		return 0;
 	if (process_shares_pages(p) || u->rss_shmem) {
 		if (u->rss_anon + u->rss_shmem > SHARE_INLINE_PAGES)
-			pages -= MIN(pages, atomic_get(&p->share_saved));
+			pages -= MIN(pages, share_saved(p, fresh_only));
 		else if (!process_usage_read_shared(p->tgid, u))
 			pages = u->rss_anon + u->rss_shmem;
 	}
@@ -80,7 +105,7 @@ bool process_count(struct process *p)
 	p->swap = u.swap;
 	if (p->shmem_files)
 		count_shmem_files(p);
-	p->pages = pages_of(p, &u);
+	p->pages = pages_of(p, &u, true);
 	p->active = u.state != 'S' || p->pages != before;
 	return true;
 }
@@ -210,7 +235,7 @@ static uint64_t machine_usage_bytes(void)
 
 uint64_t process_peek(const struct process *p, struct process_usage *ret)
 {
-	return process_usage_read(p->status_fd, ret) ? 0 : pages_of(p, ret);
+	return process_usage_read(p->status_fd, ret) ? 0 : pages_of(p, ret, false);
 }
 
 static uint64_t peek_subtree(struct manager *m, const struct group *top)

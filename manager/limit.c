@@ -116,7 +116,7 @@ void process_on_stop(struct manager *m, const struct lease_record *r)
 	if (p)
 		process_stopped(m, p);
 	else
-		process_hold(m, (pid_t)r->tgid);
+		process_hold(m, (pid_t)r->tgid, true);
 }
 
 void group_settle(struct manager *m, struct group *g)
@@ -268,6 +268,7 @@ static bool job_take_results(struct group *g, struct job *j)
 			continue;
 		progress |= (uint64_t)j->share_saved[i] > atomic_get(&p->share_saved);
 		atomic_put(&p->share_saved, (uint64_t)j->share_saved[i]);
+		atomic_put(&p->share_usec, now_usec());
 	}
 	if (!g)
 		return progress;

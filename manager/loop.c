@@ -239,9 +239,25 @@ static void prefer_this_thread(void)
 		log_info("no priority for the manager's thread: %s, ignoring", strerror(errno));
 }
 
+/* Stopping, continuing and killing take descriptors, too; members must not use up the last. */
+#define FD_RESERVE         64
+#define FD_RESERVE_DIVISOR 8 /* of a small table */
+
+static void set_descriptor_budget(struct manager *m)
+{
+	struct rlimit rl;
+
+	m->max_status_fd = INT32_MAX;
+	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < INT32_MAX)
+		m->max_status_fd =
+			(int)(rl.rlim_cur - MIN(rl.rlim_cur / FD_RESERVE_DIVISOR, FD_RESERVE));
+}
+
 static int manager_start(struct manager *m)
 {
 	int r;
+
+	set_descriptor_budget(m);
 
 	prefer_this_thread();
 	r = sd_event_new(&m->event);

@@ -105,7 +105,8 @@ uint64_t group_hierarchical_limit(const struct group *g);
 int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, char **ret,
 		size_t *ret_len);
 
-/* Who writes: pid is a thread's id as the kernel's FUSE request gives it. */
+/* Who writes: pid is a thread's id as the kernel's FUSE request gives it; for control files uid is
+ * who opened it. */
 struct caller {
 	pid_t pid;
 	uid_t uid;

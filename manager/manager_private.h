@@ -43,6 +43,7 @@ struct process {
 	struct process *prev, *next; /* shape: group.members */
 	struct group *group;         /* shape; NULL once it has gone */
 	int status_fd;               /* shape: /proc/PID/status, proves who it is */
+	pid_t vm_of;                 /* shares_vm: whose it is */
 	bool shares_vm;              /* between vfork and exec: the memory is the parent's */
 	bool shared_outside; /* who forked it is not known, and it did not exec since: may share
 				pages with it */
@@ -58,8 +59,10 @@ struct process {
 	bool active;          /* since the count before: running, or other pages */
 	uint64_t shmem_files; /* pages of open tmpfs files and memfds; atomic */
 	uint64_t written;     /* bytes written when those were last looked for */
+	uint64_t shmem_looked, shmem_not_before; /* when that was, and when again */
 	uint64_t share_saved; /* what its share is below its RSS, for processes too big to ask at
 				 each count; atomic */
+	uint64_t share_usec;  /* when that was found; atomic */
 
 	/* Reclaim. */
 	uint64_t hand;
@@ -121,7 +124,9 @@ struct manager {
 	struct manager_request *requests, *requests_tail;
 	int requests_fd;
 	int exit_status;
-	unsigned nr_lost; /* records the kernel could not deliver, as last said */
+	unsigned nr_shares_vm; /* processes */
+	int max_status_fd;     /* past it the rest is kept for what must not fail */
+	unsigned nr_lost;      /* records the kernel could not deliver, as last said */
 };
 
 void manager_wrlock(struct manager *m);
@@ -174,7 +179,7 @@ void process_on_exec(struct manager *m, const struct lease_record *r);
 void process_on_exit(struct manager *m, const struct lease_record *r);
 /* Processes that stand still because there was no descriptor to follow them with: try again. */
 void processes_retry_held(struct manager *m);
-void process_hold(struct manager *m, pid_t tgid);
+void process_hold(struct manager *m, pid_t tgid, bool stopped);
 void processes_free(struct manager *m);
 
 /* ---- lineage.c ---- */
@@ -205,6 +210,8 @@ void process_stopped(struct manager *m, struct process *p); /* it is: by its lea
 void process_note(struct manager *m, struct process *p);    /* to be settled: into manager.stops */
 void process_stop(struct manager *m, struct process *p);
 void process_continue(struct manager *m, struct process *p);
+/* By pidfd. 0, -ESRCH, or -errno. */
+int process_signal(struct process *p, int sig);
 void process_unguard(struct manager *m, struct process *p);
 void guards_drop_inherited(struct manager *m);
 

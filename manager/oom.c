@@ -75,14 +75,22 @@ static void log_kill(const struct group *g, const struct process *p)
 		    p->tgid, comm, p->resident * 4, p->swap * 4, oom_score_adj(p->tgid));
 }
 
+/* Killed from here, so that it waits for no other group's reclaim; a worker gives its memory back.
+ */
 static void oom_kill(struct manager *m, struct group *g, struct process *p)
 {
+	int r = process_signal(p, SIGKILL);
+
+	if (r) { /* the retry timer chooses again */
+		if (r != -ESRCH)
+			log_warning("process %d cannot be killed: %s", p->tgid, strerror(-r));
+		return;
+	}
 	log_kill(g, p);
 	g->victim = p->tgid;
 	atomic_inc(&p->group->record->oom_kill, 1);
 	group_count_event(p->group, GROUP_EVENT_OOM_KILL, 1);
-	if (job_kill(m, p))
-		kill(p->tgid, SIGKILL); /* no memory for a job: by pid, then */
+	job_kill(m, p);
 }
 
 /* A group is under OOM when it, or one above it, is out of memory. */

@@ -3,6 +3,7 @@
  * Member processes: the table of them, and how it follows fork, exec and exit. The lists are shape:
  * they change under the write lock. Thread: the manager's loop.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "manager/manager_private.h"
@@ -43,6 +44,43 @@ static void family_join(struct process *p, struct process *parent)
 	p->family->nr_live++;
 }
 
+/* A vfork child's memory is its parent's, until it execs; if that goes first it is the child's own.
+ */
+static void vm_share(struct manager *m, struct process *p, pid_t of)
+{
+	p->shares_vm = true;
+	p->vm_of = of;
+	m->nr_shares_vm++;
+}
+
+static void vm_unshare(struct manager *m, struct process *p)
+{
+	if (p->shares_vm)
+		m->nr_shares_vm--;
+	p->shares_vm = false;
+}
+
+/* Who shared p's memory has it now. */
+static void vm_leave(struct manager *m, struct process *p)
+{
+	struct process *x, *next, *heir = NULL;
+
+	vm_unshare(m, p);
+	if (!m->nr_shares_vm)
+		return;
+	HASH_ITER (hh, m->processes, x, next) {
+		if (!x->shares_vm || x->vm_of != p->tgid)
+			continue;
+		if (heir) {
+			x->vm_of = heir->tgid;
+			continue;
+		}
+		heir = x;
+		vm_unshare(m, x);
+		x->shared_outside = true;
+	}
+}
+
 struct process *process_new(struct manager *m, pid_t tgid, struct group *g, struct lineage *lineage)
 {
 	struct process *p = calloc(1, sizeof(*p));
@@ -54,11 +92,16 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g, stru
 	p->lineage = lineage;
 	p->guard_fd = -1;
 	p->nr_threads = 1;
-	p->born_usec = now_usec();
+	p->born_usec = p->shmem_looked = now_usec();
 	p->shared_outside = true;
 	p->status_fd = process_usage_open(tgid);
-	if (p->status_fd < 0) {
+	if (p->status_fd < 0 || p->status_fd > m->max_status_fd) {
+		int error = p->status_fd == -ESRCH ? ESRCH : ENOSPC;
+
+		if (p->status_fd >= 0)
+			close(p->status_fd);
 		free(p);
+		errno = error;
 		return NULL;
 	}
 	if (lineage)
@@ -103,6 +146,7 @@ void process_gone(struct manager *m, struct process *p)
 	manager_wrlock(m);
 	family_leave(p);
 	HASH_DEL(m->processes, p);
+	vm_leave(m, p);
 	DL_DELETE(p->group->members, p);
 	p->group = NULL;
 	manager_unlock(m);
@@ -148,14 +192,15 @@ struct process *process_member(struct manager *m, pid_t tgid)
 
 struct held {
 	pid_t tgid;
+	bool stopped;
 	struct held *next;
 };
 
 /*
- * It stands still at its lease until there is a descriptor for it. (Without memory for that note
- * too it stays so until the next server.)
+ * Once it stands still at its lease it does so until there is a descriptor for it. (Without memory
+ * for that note too it stays so until the next server.)
  */
-void process_hold(struct manager *m, pid_t tgid)
+void process_hold(struct manager *m, pid_t tgid, bool stopped)
 {
 	struct lease_member member;
 	struct held *h;
@@ -165,8 +210,11 @@ void process_hold(struct manager *m, pid_t tgid)
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return;
-	log_warning("process %d is held back: no descriptor left to follow it with", tgid);
+	if (!m->held)
+		log_warning("process %d and perhaps others are held back: no descriptors left",
+			    tgid);
 	h->tgid = tgid;
+	h->stopped = stopped;
 	LL_PREPEND(m->held, h);
 	retry_arm(m);
 }
@@ -181,8 +229,10 @@ void processes_retry_held(struct manager *m)
 		struct lease_member member;
 		struct process *p = process_member(m, h->tgid);
 
-		if (p)
+		if (p && h->stopped)
 			process_stopped(m, p);
+		else if (p)
+			process_count(p);
 		else if (!lease_member_get(m->lease, h->tgid, &member)) {
 			LL_PREPEND(m->held, h);
 			continue;
@@ -206,10 +256,14 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 	if (!g || process_is_known(m, (pid_t)r->child))
 		return;
 	p = process_new(m, (pid_t)r->child, g, parent ? parent->lineage : m->adopted);
-	if (!p)
-		return; /* gone already: its exit record finds nothing */
+	if (!p) {
+		if (errno == ENOSPC)
+			process_hold(m, (pid_t)r->child, false);
+		return; /* else gone already: its exit record finds nothing */
+	}
 	manager_wrlock(m);
-	p->shares_vm = r->shares_vm;
+	if (r->shares_vm)
+		vm_share(m, p, (pid_t)r->tgid);
 	p->shared_outside = !parent && !p->shares_vm;
 	if (parent && !p->shares_vm)
 		family_join(p, parent);
@@ -231,7 +285,7 @@ void process_on_exec(struct manager *m, const struct lease_record *r)
 		return;
 	manager_wrlock(m);
 	family_leave(p);
-	p->shares_vm = false;
+	vm_leave(m, p);
 	p->shared_outside = false;
 	p->share_saved = 0;
 	manager_unlock(m);

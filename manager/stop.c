@@ -54,13 +54,20 @@ void guards_drop_inherited(struct manager *m)
 	}
 }
 
-static int process_signal(struct process *p, int sig)
+/*
+ * Without a descriptor for a pidfd the pid must do: that the process lived a moment ago is known
+ * from its status. Left stopped for want of a descriptor it would be so for ever.
+ */
+int process_signal(struct process *p, int sig)
 {
 	cleanup_close int pidfd = process_open(p->tgid, p->status_fd);
+	struct process_usage u;
 
-	if (pidfd < 0)
-		return pidfd;
-	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) ? -errno : 0;
+	if (pidfd >= 0)
+		return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) ? -errno : 0;
+	if (pidfd == -ESRCH || process_usage_read(p->status_fd, &u))
+		return -ESRCH;
+	return kill(p->tgid, sig) ? -errno : 0;
 }
 
 void process_note(struct manager *m, struct process *p)
@@ -99,21 +106,17 @@ void process_stop(struct manager *m, struct process *p)
 	process_stopped(m, p);
 }
 
-/* Stop signals of others that came while it stood still, and would be lost by our SIGCONT. */
+/*
+ * Stop signals of others that came while it stood still, and that our SIGCONT discards. A SIGSTOP
+ * means that it stays as it is: its owner's SIGCONT continues it. A terminal's stop is sent again
+ * afterwards, for the kernel to do with it what it does (handler, stop, or nothing for an orphan).
+ */
 static uint64_t stops_of_others(const struct process_usage *u, bool *ret_stays)
 {
-	uint64_t pending = u->signals_pending & (TERMINAL_STOPS | SIGNAL_BIT(SIGSTOP));
-	uint64_t handled = u->signals_caught | u->signals_ignored | u->signals_blocked;
-
-	*ret_stays = pending & (SIGNAL_BIT(SIGSTOP) | ~handled);
-	return pending;
+	*ret_stays = u->signals_pending & SIGNAL_BIT(SIGSTOP);
+	return u->signals_pending & TERMINAL_STOPS;
 }
 
-/*
- * A SIGSTOP, or a terminal's stop that is not handled, that waits behind ours: the process stays as
- * it is, and its owner's SIGCONT continues it. One that has a handler is sent again after our
- * SIGCONT, which discards it.
- */
 void process_continue(struct manager *m, struct process *p)
 {
 	struct process_usage u;
@@ -131,7 +134,7 @@ void process_continue(struct manager *m, struct process *p)
 	/* Only now: should we die in between, the next server continues it once more. */
 	lease_member_set(m->lease, p->tgid, p->group->slot, false);
 	process_guard(m, p, false);
-	for (int sig = SIGTSTP; !stays && pending && sig <= SIGTTOU; sig++)
+	for (int sig = SIGTSTP; !stays && sig <= SIGTTOU; sig++)
 		if (pending & SIGNAL_BIT(sig))
 			process_signal(p, sig);
 }

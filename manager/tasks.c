@@ -17,15 +17,17 @@ static int compare_pids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void translate(pid_t *pids, size_t nr, pid_t reader)
+/* 0 or -errno. */
+static int translate(pid_t *pids, size_t nr, pid_t reader)
 {
 	cleanup_close int ns = pid_namespace_open(reader);
 
 	if (ns < 0)
-		return;
+		return ns == -ENOENT ? 0 : ns;
 	for (size_t i = 0; i < nr; i++)
 		pids[i] = pid_in_namespace(ns, pids[i]);
 	qsort(pids, nr, sizeof(*pids), compare_pids);
+	return 0;
 }
 
 int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, char **ret,
@@ -42,7 +44,9 @@ int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, ch
 	r = hierarchy_read(m->hierarchy, path, !procs, &pids, &nr);
 	if (r)
 		return r;
-	translate(pids, nr, reader);
+	r = translate(pids, nr, reader);
+	if (r)
+		return r;
 	text = malloc(nr * PID_TEXT_MAX + 1);
 	if (!text)
 		return -ENOMEM;

@@ -165,9 +165,11 @@ static int open_by_handle(struct inode_opener *o, dev_t dev, uint64_t ino)
 static int open_if_file(int dir_fd, const char *name, dev_t dev, uint64_t ino)
 {
 	cleanup_close int fd = -1;
-	struct stat st;
+	struct statx stx;
 
-	if (fstatat(dir_fd, name, &st, 0) < 0 || st.st_dev != dev || st.st_ino != ino)
+	/* What is known will do: a file system whose server hangs would hang us. */
+	if (statx(dir_fd, name, AT_STATX_DONT_SYNC, STATX_INO, &stx) < 0 ||
+	    makedev(stx.stx_dev_major, stx.stx_dev_minor) != dev || stx.stx_ino != ino)
 		return -ENOENT;
 	fd = openat(dir_fd, name, O_PATH | O_CLOEXEC);
 	if (fd < 0)

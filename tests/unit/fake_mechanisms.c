@@ -233,7 +233,10 @@ static void signal_count(struct fake_process *fp, int sig)
 			fake_die(fp);
 		break;
 	default:
-		atomic_put(&fp->pending, atomic_get(&fp->pending) | SIGNAL_BIT(sig));
+		if (fp->caught & SIGNAL_BIT(sig))
+			atomic_put(&fp->pending, atomic_get(&fp->pending) | SIGNAL_BIT(sig));
+		else
+			atomic_put(&fp->stopped, 1);
 	}
 }
 
@@ -243,7 +246,9 @@ int process_kill(pid_t pid, int proc_fd)
 
 	if (!fp || fp->pid != pid || !atomic_get(&fp->alive))
 		return -ESRCH;
-	signal_count(fp, SIGKILL);
+	if (!atomic_get(
+		    &fp->nr_kills)) /* else it only gives back the memory of one killed already */
+		signal_count(fp, SIGKILL);
 	return 0;
 }
 
