@@ -285,7 +285,8 @@ int group_read_key(const struct group *g, const char *file, const char *key, uin
 	return -ENOENT;
 }
 
-static const char *write_meaning(const struct setting *s, const char *file, int error)
+static const char *write_meaning(const struct group *g, const struct setting *s, const char *file,
+				 int error)
 {
 	uint64_t bytes;
 
@@ -295,12 +296,9 @@ static const char *write_meaning(const struct setting *s, const char *file, int 
 			return "usage cannot be brought below it";
 		return "the group is in use";
 	case EINVAL:
-		if ((!strcmp(file, "memory.limit_in_bytes") ||
-		     !strcmp(file, "memory.memsw.limit_in_bytes")) &&
+		if (!strcmp(file, "memory.limit_in_bytes") && !strcmp(g->name, "/") &&
 		    size_parse(s->value, &bytes) == 0)
-			return "not a valid value here: memory.memsw.limit_in_bytes cannot be "
-			       "below "
-			       "memory.limit_in_bytes, and the root takes no limit";
+			return "the root takes no limit";
 		return "not a valid value";
 	case ENOENT:
 		return "no such file";
@@ -324,5 +322,5 @@ int group_set(const struct group *g, const struct cli_verb *verb, const struct s
 	if (r == 0)
 		return CLI_OK;
 	return cli_failure(verb, "%s: %s=%s: %s", g->name, file ? file : s->file, s->value,
-			   write_meaning(s, file ? file : s->file, -r));
+			   write_meaning(g, s, file ? file : s->file, -r));
 }

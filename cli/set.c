@@ -11,7 +11,9 @@ static int parse_settings(char **typed, size_t nr, struct setting *settings)
 {
 	for (size_t i = 0; i < nr; i++)
 		if (setting_parse(typed[i], &settings[i]) < 0)
-			return cli_usage(&verb_set, "%s: not of the form FILE=VALUE", typed[i]);
+			return cli_usage(&verb_set,
+					 "%s: not of the form FILE=VALUE, as in limit_in_bytes=64M",
+					 typed[i]);
 	return CLI_OK;
 }
 

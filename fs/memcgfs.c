@@ -45,7 +45,7 @@ static void log_start(const struct daemon *d)
 	log_info("serving %s: hierarchy named%s, name=%s; stop %s; page cache is %s", d->mountpoint,
 		 d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "", d->config.name,
 		 lease_stop_name(lease_get_stop(d->lease)),
-		 lease_has_page_cache(d->lease) ? "charged" : "not charged (no tracefs)");
+		 lease_has_page_cache(d->lease) ? "charged" : "not charged");
 }
 
 static int serve(struct keeper_link *link, struct daemon *d, struct manager *m)

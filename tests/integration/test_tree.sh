@@ -187,6 +187,26 @@ test_deep_nesting() {
 }
 
 # What delegation is: the owner of a group's tasks file may bring itself in, but nobody else's process.
+# As in the kernel, who opened the file decides: a set-uid program that is made to write to it lends nobody its rights.
+test_delegation_by_the_opener() {
+	local error
+	command -v python3 >/dev/null || skip "no python3"
+	group a
+	chown nobody "$M/a/tasks"
+	error=$(python3 -c '
+import errno, os, sys
+os.seteuid(65534)
+fd = os.open(sys.argv[1], os.O_WRONLY)
+os.seteuid(0)
+try:
+    os.write(fd, sys.argv[2].encode())
+except OSError as e:
+    print(errno.errorcode[e.errno])
+' "$M/a/tasks" $$)
+	eq "answer" EACCES "$error"
+	eq "tasks" "" "$(get a/tasks)"
+}
+
 test_delegation() {
 	local pid
 	group a 64M

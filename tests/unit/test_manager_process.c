@@ -111,6 +111,25 @@ static void test_vfork(void)
 	CU_ASSERT_EQUAL(usage_now(a), 116);
 }
 
+/* Whose parent goes first has the memory to itself, and its siblings share it with it. */
+static void test_vfork_orphan(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = world_fork(x, true);
+	struct fake_process *z = world_fork(x, true);
+
+	world_run();
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+	CU_ASSERT(member(y)->shares_vm != member(z)->shares_vm);
+	world_exit(member(y)->shares_vm ? z : y);
+	world_run();
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+	CU_ASSERT_EQUAL(mgr->nr_shares_vm, 0);
+}
+
 /* Shared memory that is mapped is counted by share too. */
 static void test_shmem_by_share(void)
 {
@@ -452,6 +471,7 @@ int main(int argc, char **argv)
 			       {"families", test_family},
 			       {"exec", test_exec},
 			       {"vfork", test_vfork},
+			       {"vfork child left alone", test_vfork_orphan},
 			       {"shared memory", test_shmem_by_share},
 			       {"exit", test_exit},
 			       {"a short life", test_short_life},

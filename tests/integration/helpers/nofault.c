@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * nofault [-w] MODE MIB [FILE]: get MIB of memory in a way that does not fault once per page, say
- * "done", and go on using the CPU until a line, or the end, of stdin. thp       private memory in
- * huge pages          populate  MAP_POPULATE mlock     mlock(2) before the first touch       memfd
- * write(2) to a memfd tmpfs     write(2) to FILE on a tmpfs           read      read(2) of FILE
- * into fresh memory With -w: say "ready" and wait for a line first.
+ * "done", and go on using the CPU until a line, or the end, of stdin. With -w: say "ready" and wait
+ * for a line first. The modes:
+ *
+ *  - thp: private memory in huge pages
+ *  - populate: MAP_POPULATE
+ *  - mlock: mlock(2) before the first touch
+ *  - memfd: write(2) to a memfd
+ *  - fallocate: fallocate(2) of a memfd
+ *  - tmpfs: write(2) to FILE on a tmpfs
+ *  - read: read(2) of FILE into fresh memory
+ *  - leaderless: as populate, by a second thread after the first has ended
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
@@ -74,6 +82,14 @@ static int get_memfd(size_t bytes, const char *file)
 	return fd < 0 ? -1 : write_all(fd, bytes);
 }
 
+static int get_fallocate(size_t bytes, const char *file)
+{
+	int fd = memfd_create("nofault", 0);
+
+	(void)file;
+	return fd < 0 ? -1 : fallocate(fd, 0, 0, (off_t)bytes);
+}
+
 static int get_tmpfs(size_t bytes, const char *file)
 {
 	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -97,13 +113,48 @@ static int get_read(size_t bytes, const char *file)
 	return 0;
 }
 
+static void use_cpu_until_told(void)
+{
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	while (poll(&p, 1, 0) == 0)
+		for (volatile unsigned i = 0; i < 1000000; i++)
+			;
+}
+
+static void *follower(void *bytes)
+{
+	get_populate(*(size_t *)bytes, NULL);
+	say("done");
+	use_cpu_until_told();
+	exit(0);
+}
+
+static int get_leaderless(size_t bytes, const char *file)
+{
+	static size_t wanted;
+	pthread_t thread;
+
+	(void)file;
+	wanted = bytes;
+	if (pthread_create(&thread, NULL, follower, &wanted))
+		return -1;
+	pthread_exit(NULL);
+}
+
 static const struct mode {
 	const char *name;
 	int (*get)(size_t bytes, const char *file);
 	bool needs_file;
 } modes[] = {
-	{"thp", get_thp, false},     {"populate", get_populate, false}, {"mlock", get_mlock, false},
-	{"memfd", get_memfd, false}, {"tmpfs", get_tmpfs, true},        {"read", get_read, true},
+	{"thp", get_thp, false},
+	{"populate", get_populate, false},
+	{"mlock", get_mlock, false},
+	{"memfd", get_memfd, false},
+	{"fallocate", get_fallocate, false},
+	{"tmpfs", get_tmpfs, true},
+	{"read", get_read, true},
+	{"leaderless", get_leaderless, false},
 };
 
 static const struct mode *find_mode(const char *name)
@@ -112,15 +163,6 @@ static const struct mode *find_mode(const char *name)
 		if (!strcmp(modes[i].name, name))
 			return &modes[i];
 	errx(2, "%s: no such mode", name);
-}
-
-static void use_cpu_until_told(void)
-{
-	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-
-	while (poll(&p, 1, 0) == 0)
-		for (volatile unsigned i = 0; i < 1000000; i++)
-			;
 }
 
 int main(int argc, char **argv)
