@@ -157,16 +157,20 @@ static bool hierarchy_is_empty(struct hierarchy *h)
 
 /*
  * A hierarchy whose last group went a moment ago is kept by the kernel when it is unmounted, and
- * then for ever: it looks for groups only at that moment, and removes them later. Nobody is told
- * when; 5 to 20 ms were seen. So mount and unmount it once more until it has gone.
+ * then for ever: it looks for groups only at that moment, and removes them later, 5 to 20 ms were
+ * seen. It tells nobody, there is no file to watch: so look again after a pause, and mount and
+ * unmount it once more if it is still there.
  */
+#define UNPIN_NSEC  25000000
+#define UNPIN_TRIES 20
+
 static void hierarchy_unpin(const struct hierarchy *h)
 {
-	const struct timespec pause = {.tv_nsec = 10000000};
+	const struct timespec pause = {.tv_nsec = UNPIN_NSEC};
 
-	for (int tries = 0; tries < 100 && hierarchy_lives(h); tries++) {
+	for (int tries = 0; tries < UNPIN_TRIES; tries++) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-		if (mount_named(h->mountpoint, h->name) < 0)
+		if (!hierarchy_lives(h) || mount_named(h->mountpoint, h->name) < 0)
 			return;
 		umount2(h->mountpoint, UMOUNT_NOFOLLOW);
 	}
