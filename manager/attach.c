@@ -125,9 +125,12 @@ static bool settle_born_since(struct manager *m, uint64_t since_usec)
 static void settle_newborn(struct manager *m, uint64_t since_usec)
 {
 	for (int i = 0; i < SETTLE_ROUNDS; i++) {
+		uint64_t now = now_usec();
+
 		lease_dispatch(m->lease);
 		if (!settle_born_since(m, since_usec))
 			break;
+		since_usec = now; /* those before have been looked at */
 	}
 }
 
