@@ -32,19 +32,29 @@ swap_file() { # MIB; fails where the file system cannot have one
 
 # Named hierarchies -----------------------------------------------------------------------------------------------------
 
-# A named hierarchy stays in the kernel for ever while groups are left in it, and also when its last group was removed only
-# just before it was unmounted: remove the groups, deepest first, then mount and unmount it until it has gone.
+# A named hierarchy goes 24 to 47 ms after it was unmounted. It stays in the kernel for ever while groups are left in it, and
+# also when its last group was removed only just before it was unmounted. So: look until it must be taken for kept, then remove
+# the groups, deepest first, give the kernel the time to, and unmount it again.
 hierarchy_clear() { # NAME
 	local dir=$T/clear round
 	mkdir -p "$dir"
-	for ((round = 0; round < 100; round++)); do
-		grep -q ":name=$1:" /proc/self/cgroup || break
+	for ((round = 1; round < 8; round++)); do
+		! hierarchy_goes "$1" $((10 * round)) || break
 		mount -t cgroup -o "none,name=$1" "$1" "$dir" || break
 		remove_groups "$dir"
+		sleep 0.1
 		umount "$dir"
-		sleep 0.02
 	done
 	rmdir "$dir"
+}
+
+hierarchy_goes() { # NAME LOOKS, of 10 ms each
+	local look
+	for ((look = 0; look < $2; look++)); do
+		grep -q ":name=$1:" /proc/self/cgroup || return 0
+		sleep 0.01
+	done
+	return 1
 }
 
 # Tasks that just died leave their group a moment later, so rmdir is tried for a while.
