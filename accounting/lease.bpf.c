@@ -19,6 +19,11 @@ typedef __s64 s64;
 #define NOEXIST      1 /* BPF_NOEXIST */
 #define LEASE_PERIOD LEASE_PAGES
 
+/* Of <linux/perf_event.h>, whose struct perf_event_attr is declared here by its fields. */
+#define SW_TASK_CLOCK  1
+#define SW_PAGE_FAULTS 2
+#define MAX_EVENTS     32 /* of a task that are looked at; others may have opened some, too */
+
 /* The few kernel fields used, relocated at load time to where this kernel has them. */
 typedef struct {
 	int counter;
@@ -27,7 +32,19 @@ struct mm_struct;
 struct signal_struct {
 	atomic_t live;
 } __attribute__((preserve_access_index));
-struct perf_event_context;
+struct list_head {
+	struct list_head *next;
+} __attribute__((preserve_access_index));
+struct perf_event_attr {
+	u64 config, sample_period;
+} __attribute__((preserve_access_index));
+struct perf_event {
+	struct list_head event_entry;
+	struct perf_event_attr attr;
+} __attribute__((preserve_access_index));
+struct perf_event_context {
+	struct list_head event_list;
+} __attribute__((preserve_access_index));
 struct task_struct {
 	int pid, tgid;
 	struct mm_struct *mm;
@@ -106,7 +123,7 @@ static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 s
 	r->slot = slot;
 	r->child = 0;
 	r->shares_vm = 0;
-	r->lost_lease = 0;
+	r->events = 0;
 	r->zero = 0;
 	r->lost = lost;
 	r->nsec = bpf_ktime_get_ns();
@@ -132,6 +149,31 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages)
 			__sync_fetch_and_add(&s->charged, (u64)nr_pages);
 		room = __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages;
 		if (room < 0 && !full)
+			full = slot;
+		slot = s->parent;
+	}
+	return full;
+}
+
+/*
+ * Charge a thread's next tick of CPU time wherever that is how slot or a slot above it is charged.
+ * The first one without room, or 0.
+ */
+static __always_inline u32 charge_tick(u32 slot)
+{
+	u32 full = 0;
+
+	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
+		struct lease_slot *s;
+		s64 nr_pages;
+
+		if (!slot)
+			break;
+		s = bpf_map_lookup_elem(&slots, &slot);
+		if (!s)
+			break;
+		nr_pages = (s64)s->tick_pages;
+		if (nr_pages && __sync_fetch_and_add(&s->room, -nr_pages) < nr_pages && !full)
 			full = slot;
 		slot = s->parent;
 	}
@@ -176,7 +218,7 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 SEC("perf_event")
 int lease_tick(struct bpf_perf_event_data *ctx)
 {
-	u32 tgid = current_tgid(), slot;
+	u32 tgid = current_tgid(), slot, full;
 	struct lease_member *member;
 	struct lease_slot *s;
 	struct lease_record *r;
@@ -189,8 +231,13 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 	if (!s || !s->limited)
 		return 0;
 	r = record_new(LEASE_RECORD_TICK, tgid, slot);
-	if (r)
+	full = charge_tick(slot);
+	if (r) {
+		r->child = (u32)bpf_get_current_pid_tgid();
 		bpf_ringbuf_submit(r, 0);
+	}
+	if (full && !member->stopped)
+		stop_current(member, tgid, full);
 	return 0;
 }
 
@@ -224,6 +271,77 @@ int lease_signal(u64 *ctx)
 	return 0;
 }
 
+/* For the thread that member's current one made. Who cannot is stopped. */
+static __always_inline void pay_first_tick(struct lease_member *member, u32 tgid)
+{
+	u32 full = charge_tick(member->slot);
+
+	if (full && !member->stopped)
+		stop_current(member, tgid, full);
+}
+
+static __always_inline struct perf_event_context *context_of(struct task_struct *p)
+{
+	struct task_struct___old *old = (void *)p;
+
+	if (bpf_core_field_size(p->perf_event_ctxp) > sizeof(void *))
+		return BPF_CORE_READ(old, perf_event_ctxp[1]);
+	return BPF_CORE_READ(p, perf_event_ctxp);
+}
+
+static __always_inline u32 event_bit(struct perf_event *event)
+{
+	u64 period = BPF_CORE_READ(event, attr.sample_period);
+	u64 config = BPF_CORE_READ(event, attr.config);
+
+	/* Not by attr.type: newer kernels (6.4) give the task clock one of its own. */
+	if (config == SW_PAGE_FAULTS && period == LEASE_PAGES)
+		return LEASE_EVENT_BIT(LEASE_FAULTS);
+	if (config == SW_TASK_CLOCK && period == LEASE_TICK_NSEC)
+		return LEASE_EVENT_BIT(LEASE_CLOCK);
+	return 0;
+}
+
+/* Which of our events p has. */
+static __always_inline u32 events_of(struct task_struct *p)
+{
+	struct perf_event_context *ctx = context_of(p);
+	struct list_head *at;
+	u32 events = 0;
+
+	if (!ctx)
+		return 0;
+	at = BPF_CORE_READ(ctx, event_list.next);
+	for (int i = 0; i < MAX_EVENTS && at && at != &ctx->event_list; i++) {
+		events |= event_bit((void *)at -
+				    bpf_core_field_offset(struct perf_event, event_entry));
+		at = BPF_CORE_READ(at, next);
+	}
+	return events;
+}
+
+/*
+ * While a process is armed its threads make others, and events are inherited some time before the
+ * new thread can be seen.
+ */
+static __always_inline int thread_made(struct lease_member *member, struct task_struct *parent,
+				       struct task_struct *child)
+{
+	u32 events = events_of(child), tgid = (u32)parent->tgid;
+	struct lease_record *r;
+
+	pay_first_tick(member, tgid);
+	if (!(events_of(parent) & ~events))
+		return 0;
+	r = record_new(LEASE_RECORD_THREAD, tgid, member->slot);
+	if (!r)
+		return 0;
+	r->child = (u32)child->pid;
+	r->events = events;
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_fork")
 int lease_fork(u64 *ctx)
 {
@@ -232,30 +350,24 @@ int lease_fork(u64 *ctx)
 	struct lease_member *member, fresh = {};
 	struct lease_record *r;
 
-	if (tgid == child_tgid)
-		return 0;
-	daemon_forks(tgid, child_tgid);
+	if (tgid != child_tgid)
+		daemon_forks(tgid, child_tgid);
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;
+	if (tgid == child_tgid)
+		return thread_made(member, parent, child);
 	fresh.slot = member->slot;
 	bpf_map_update_elem(&members, &child_tgid, &fresh, 0);
 	r = record_new(LEASE_RECORD_FORK, tgid, fresh.slot);
+	pay_first_tick(member, tgid);
 	if (!r)
 		return 0;
 	r->child = child_tgid;
 	r->shares_vm = child->mm == parent->mm;
+	r->events = events_of(child);
 	bpf_ringbuf_submit(r, 0);
 	return 0;
-}
-
-static __always_inline int has_events(struct task_struct *p)
-{
-	struct task_struct___old *old = (void *)p;
-
-	if (bpf_core_field_size(p->perf_event_ctxp) > sizeof(void *))
-		return BPF_CORE_READ(old, perf_event_ctxp[1]) != 0;
-	return BPF_CORE_READ(p, perf_event_ctxp) != 0;
 }
 
 /* An exec that gains privileges drops the task's events before it gets here. */
@@ -273,7 +385,7 @@ int lease_exec(u64 *ctx)
 	r = record_new(LEASE_RECORD_EXEC, tgid, member->slot);
 	if (!r)
 		return 0;
-	r->lost_lease = !has_events(p);
+	r->events = events_of(p);
 	bpf_ringbuf_submit(r, 0);
 	return 0;
 }

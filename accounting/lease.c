@@ -184,12 +184,13 @@ static int load(struct lease *l)
  * attach. */
 static int probe_perf_events(struct lease *l)
 {
-	int fds[LEASE_NR_FDS], r = lease_arm(l, getpid(), fds);
+	for (int event = 0; event < LEASE_NR_EVENTS; event++) {
+		int fd, r = lease_arm(l, getpid(), (enum lease_event)event, &fd);
 
-	if (r)
-		return r;
-	for (int i = 0; i < LEASE_NR_FDS; i++)
-		close(fds[i]);
+		if (r)
+			return r;
+		close(fd);
+	}
 	return 0;
 }
 
@@ -212,6 +213,7 @@ int lease_new(struct lease **ret, enum lease_stop best)
 		lease_free(l);
 		return r;
 	}
+	l->tick_pages = lease_rate_pages(LEASE_TICK_NSEC);
 	*ret = l;
 	return 0;
 }
@@ -295,23 +297,25 @@ static int arm_event(pid_t tid, uint64_t config, uint64_t period, const struct b
 	return fd;
 }
 
-int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS])
+int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd)
 {
-	int faults, clock;
+	int fd;
 
-	faults = arm_event(tid, PERF_COUNT_SW_PAGE_FAULTS, LEASE_PAGES,
-			   l->skel->progs.lease_overflow);
-	if (faults < 0)
-		return faults;
-	clock = arm_event(tid, PERF_COUNT_SW_TASK_CLOCK, LEASE_TICK_NSEC,
-			  l->skel->progs.lease_tick);
-	if (clock < 0) {
-		close(faults);
-		return clock;
-	}
-	ret_fds[0] = faults;
-	ret_fds[1] = clock;
+	if (event == LEASE_CLOCK)
+		fd = arm_event(tid, PERF_COUNT_SW_TASK_CLOCK, LEASE_TICK_NSEC,
+			       l->skel->progs.lease_tick);
+	else
+		fd = arm_event(tid, PERF_COUNT_SW_PAGE_FAULTS, LEASE_PAGES,
+			       l->skel->progs.lease_overflow);
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
 	return 0;
+}
+
+uint64_t lease_get_tick_pages(const struct lease *l)
+{
+	return l->tick_pages;
 }
 
 int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
@@ -368,6 +372,11 @@ void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
 	__atomic_store_n(&l->slots[slot].limited, limited, __ATOMIC_RELAXED);
 }
 
+void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages)
+{
+	__atomic_store_n(&l->slots[slot].tick_pages, nr_pages, __ATOMIC_SEQ_CST);
+}
+
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
 {
 	return __atomic_load_n(&l->slots[slot].room, __ATOMIC_RELAXED);
@@ -382,6 +391,11 @@ void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t r
 uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
 {
 	return __atomic_load_n(&l->slots[slot].charged, __ATOMIC_RELAXED);
+}
+
+void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages)
+{
+	__atomic_fetch_add(&l->slots[slot].charged, nr_pages, __ATOMIC_RELAXED);
 }
 
 /* A page that goes while it is being entered may be counted in the other order. */

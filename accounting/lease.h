@@ -44,12 +44,16 @@ int lease_get_fd(const struct lease *l); /* poll for POLLIN, then lease_dispatch
 int lease_dispatch(struct lease *l);     /* never blocks; 0 or -errno */
 
 /*
- * Arm the thread tid, and every thread and child it will have, with lease and clock. ret_fds:
- * LEASE_NR_FDS descriptors that hold them. 0, -ESRCH, -ENOSPC (the descriptor budget is used up),
- * or -errno.
+ * Arm the thread tid, and every thread and child it will have, with an event. ret_fd: the
+ * descriptor that holds it. 0, -ESRCH, -ENOSPC (the descriptor budget is used up), or -errno.
  */
-#define LEASE_NR_FDS 2
-int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS]);
+int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd);
+
+/*
+ * Pages that a thread may get within LEASE_TICK_NSEC of CPU time, as fast as this machine gives
+ * them; 0: this stop cannot charge by time.
+ */
+uint64_t lease_get_tick_pages(const struct lease *l);
 
 /*
  * Which slot the process's charges go to from now on; children inherit it. stopped: whether it
@@ -69,12 +73,15 @@ void lease_release(struct lease *l);
 /* A slot's place in the tree and whether it is limited (only then do clock ticks wake anybody). */
 void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent);
 void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited);
+/* Charged to the slot (not to those above it) for each thread and tick of CPU time, ahead. */
+void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages);
 
 /* room: pages that may still be charged before somebody is stopped. */
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot);
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen);
-/* Pages charged since the start, and page cache charged now. */
+/* Pages charged since the start, and page cache charged now. add: what was found by counting. */
 uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot);
+void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages);
 uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot);
 
 /* Page cache: list the files charged to slots for which want[slot] is true. *ret is malloc'd. Any

@@ -15,9 +15,13 @@ struct lease {
 	struct bpf_link *files_link; /* reads out the table of files */
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct lease_slot *slots; /* the map itself */
+	uint64_t tick_pages;      /* lease_rate.c */
 	struct ring_buffer *ring; /* of this server */
 	lease_record_fn fn;
 	void *userdata;
 };
+
+/* Pages that one thread can get within nsec, measured on the spot; 0: cannot be. */
+uint64_t lease_rate_pages(uint64_t nsec);
 
 #endif

@@ -22,12 +22,14 @@
 #define LEASE_NO_LIMIT    (1LL << 60)
 
 struct lease_slot {
-	long long room;              /* pages left; below 0: whoever charges is stopped */
-	unsigned long long charged;  /* pages charged since the start */
-	unsigned long long cache;    /* page-cache pages charged now */
-	unsigned int parent;         /* 0 for top-level groups */
-	unsigned int limited;        /* this group or one above it has a limit */
-	unsigned long long spare[4]; /* a cache line each */
+	long long room;                /* pages left; below 0: whoever charges is stopped */
+	unsigned long long charged;    /* pages charged since the start */
+	unsigned long long cache;      /* page-cache pages charged now */
+	unsigned int parent;           /* 0 for top-level groups */
+	unsigned int limited;          /* this group or one above it has a limit */
+	unsigned long long tick_pages; /* charged for each thread and each LEASE_TICK_NSEC of its
+					  CPU time, ahead; 0: page faults are charged instead */
+	unsigned long long spare[3];   /* a cache line each */
 };
 
 /* Value of the member map, by thread-group id. */
@@ -37,9 +39,19 @@ struct lease_member {
 		stopped; /* stopped by a lease, not yet continued: for the server after this one */
 };
 
+/* The events that lease_arm() arms a thread with. */
+enum lease_event {
+	LEASE_CLOCK,  /* wakes at each LEASE_TICK_NSEC of CPU time, charges where that is charged */
+	LEASE_FAULTS, /* charges LEASE_PAGES at each so many page faults */
+	LEASE_NR_EVENTS,
+};
+#define LEASE_EVENT_BIT(event) (1U << (event))
+
 enum lease_record_type {
 	LEASE_RECORD_STOP = 1, /* tgid was stopped: charged past slot's room */
 	LEASE_RECORD_FORK,     /* member tgid created process child */
+	LEASE_RECORD_THREAD,   /* a thread of member tgid created thread child while it was armed:
+				  that has not all its events */
 	LEASE_RECORD_EXEC,     /* member tgid replaced its image */
 	LEASE_RECORD_EXIT,     /* member tgid's last thread ended */
 	LEASE_RECORD_TICK,     /* member tgid used another LEASE_TICK_NSEC of CPU */
@@ -48,14 +60,15 @@ enum lease_record_type {
 struct lease_record {
 	unsigned int type;
 	unsigned int tgid;
-	unsigned int child;     /* FORK: the child's thread-group id */
-	unsigned int slot;      /* the member's; STOP: the one that has no room */
-	unsigned int shares_vm; /* FORK: CLONE_VM without CLONE_THREAD (vfork) */
 	unsigned int
-		lost_lease; /* EXEC: the new image has no events any more (set-uid and the like) */
-	unsigned int lost;  /* records that found the ring full so far */
+		child;     /* FORK: the child's thread-group id; THREAD: its id; TICK: the thread */
+	unsigned int slot; /* the member's; STOP: the one that has no room */
+	unsigned int shares_vm; /* FORK: CLONE_VM without CLONE_THREAD (vfork) */
+	unsigned int events; /* FORK, THREAD: LEASE_EVENT_BIT()s of the child; EXEC: of tgid now */
+	unsigned int lost;   /* records that found the ring full so far */
 	unsigned int zero;
-	unsigned long long nsec; /* CLOCK_MONOTONIC */
+	unsigned long long
+		nsec; /* CLOCK_MONOTONIC; FORK, TICK: before anything was charged for it */
 };
 
 struct lease_file_key {

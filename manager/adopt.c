@@ -37,7 +37,7 @@ static void adopt_member(struct manager *m, struct group *g, pid_t pid)
 
 	/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy itself. */
 	if (!lineage || lease_member_get(m->lease, pid, &member))
-		if (lineage_new(m, pid, &lineage))
+		if (lineage_new(m, pid, group_base_events(m), &lineage))
 			return;
 	lease_member_set(m->lease, pid, g->slot, member.stopped);
 	p = process_new(m, pid, g, lineage);
@@ -138,5 +138,6 @@ int groups_adopt(struct manager *m)
 		if (group_is_limited(g))
 			group_limited_changed(m, g);
 	}
+	lineage_drop_adopted_faults(m);
 	return 0;
 }

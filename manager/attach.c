@@ -97,6 +97,19 @@ static int target_find(pid_t tid, const struct caller *c, struct target *ret)
 	return 0;
 }
 
+/* What it used is used here now: rooms on both sides change. */
+static void after_move(struct manager *m, struct group *from, struct group *to)
+{
+	struct group *const sides[] = {from, to};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		for (struct group *g = sides[i]; g && g->parent; g = g->parent) {
+			group_true_up(m, g);
+			group_settle(m, g);
+		}
+	}
+}
+
 static bool settle_born_since(struct manager *m, uint64_t since_usec)
 {
 	struct process *p, *next;
@@ -122,16 +135,20 @@ static bool settle_born_since(struct manager *m, uint64_t since_usec)
  * Who was forked between entering the member map and the kernel's group: the kernel's group is
  * right. So it is for those whom they forked before they were set right themselves.
  */
-static void settle_newborn(struct manager *m, uint64_t since_usec)
+static bool settle_newborn(struct manager *m, uint64_t since_usec)
 {
+	bool moved = false;
+
 	for (int i = 0; i < SETTLE_ROUNDS; i++) {
 		uint64_t now = now_usec();
 
 		lease_dispatch(m->lease);
 		if (!settle_born_since(m, since_usec))
 			break;
+		moved = true;
 		since_usec = now; /* those before have been looked at */
 	}
+	return moved;
 }
 
 /*
@@ -140,10 +157,11 @@ static void settle_newborn(struct manager *m, uint64_t since_usec)
  */
 static void precharge(struct manager *m, struct group *to, struct process *p)
 {
-	if (!process_count(p))
+	if (p->group == to ? !process_count(p) : !process_recount(m, p, NULL))
 		return;
 	for (struct group *g = to; g->parent; g = g->parent)
-		lease_slot_set_room(m->lease, g->slot, -(int64_t)p->pages, 0);
+		lease_slot_set_room(m->lease, g->slot,
+				    -(int64_t)(p->pages + p->nr_threads * g->tick_pages), 0);
 }
 
 /* An exit before the member map knew of the process is told of by nobody. */
@@ -154,49 +172,38 @@ static bool has_ended(const struct process *p)
 	return process_usage_read(p->status_fd, &u) || (u.state == 'Z' && u.nr_threads <= 1);
 }
 
-/* A process that is not known yet: leases, and its place in the table. */
+static void process_leave(struct manager *m, struct process *p)
+{
+	lease_member_remove(m->lease, p->tgid);
+	process_gone(m, p);
+}
+
+/*
+ * A process that is not known yet: its place in the tables, and leases. In this order: who is made
+ * while it is armed, and has not inherited all events, is told of.
+ */
 static int process_enter(struct manager *m, const struct target *t, struct group *g,
 			 struct process **ret)
 {
-	struct lineage *lineage = NULL;
-	struct process *p;
+	struct process *p = process_new(m, t->tgid, g, NULL);
 	int r;
 
-	r = lineage_new(m, t->tgid, &lineage);
-	if (r)
-		return r;
-	p = process_new(m, t->tgid, g, lineage);
-	if (!p) {
-		r = -errno;
-		lineage->nr_live++;
-		lineage_put(m, lineage);
-		return r;
-	}
+	if (!p)
+		return -errno;
 	precharge(m, g, p);
 	r = lease_member_set(m->lease, t->tgid, g->slot, false);
-	if (!r && has_ended(p)) {
-		lease_member_remove(m->lease, t->tgid);
+	if (!r)
+		r = process_renew_lineage(m, p);
+	if (!r)
+		r = process_arm_for(m, p, g);
+	if (!r && has_ended(p))
 		r = -ESRCH;
-	}
 	if (r) {
-		process_gone(m, p);
+		process_leave(m, p);
 		return r;
 	}
 	*ret = p;
 	return 0;
-}
-
-/* What it used is used here now: rooms on both sides change. */
-static void after_move(struct manager *m, struct group *from, struct group *to)
-{
-	struct group *const sides[] = {from, to};
-
-	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
-		for (struct group *g = sides[i]; g && g->parent; g = g->parent) {
-			group_true_up(m, g);
-			group_settle(m, g);
-		}
-	}
 }
 
 static int attach_known(struct manager *m, struct process *p, struct group *g,
@@ -207,14 +214,19 @@ static int attach_known(struct manager *m, struct process *p, struct group *g,
 
 	if (old == g)
 		return hierarchy_attach(m->hierarchy, path, t->tid, whole);
+	r = process_arm_for(m, p, g);
+	if (r)
+		return r;
 	precharge(m, g, p);
 	r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
 	if (!r)
 		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
-	if (r)
+	if (r) {
 		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
-	else
+		process_rearm(m, p);
+	} else {
 		process_move(m, p, g);
+	}
 	after_move(m, old, g);
 	return r;
 }
@@ -229,8 +241,7 @@ static int attach_new(struct manager *m, struct group *g, const struct target *t
 		return r;
 	r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
 	if (r) {
-		lease_member_remove(m->lease, t->tgid);
-		process_gone(m, p);
+		process_leave(m, p);
 		return r;
 	}
 	after_move(m, NULL, g);
@@ -241,6 +252,7 @@ static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, con
 {
 	cleanup_free char *path = group_path(g);
 	uint64_t since = now_usec();
+	struct group *old;
 	struct process *p;
 	struct target t;
 	int r;
@@ -256,14 +268,16 @@ static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, con
 		return hierarchy_attach(m->hierarchy, path, t.tid, false);
 	lease_dispatch(m->lease); /* it may be a child not yet heard of */
 	p = process_member(m, t.tgid);
+	old = p ? p->group : NULL;
 	if (p)
 		r = attach_known(m, p, g, &t, whole, path);
 	else if (!g->parent || t.dead) /* nothing to charge */
 		r = hierarchy_attach(m->hierarchy, path, t.tid, whole);
 	else
 		r = attach_new(m, g, &t, whole, path);
-	if (!r)
-		settle_newborn(m, since);
+	/* Of an attach that failed, too. */
+	if (settle_newborn(m, since))
+		after_move(m, old, g);
 	return r;
 }
 

@@ -98,8 +98,10 @@ bool process_count(struct process *p)
 	struct process_usage u;
 	uint64_t before = p->pages;
 
-	if (process_usage_read(p->status_fd, &u))
+	if (process_usage_read(p->status_fd, &u)) {
+		p->pages = p->nr_threads = 0;
 		return false;
+	}
 	p->nr_threads = u.nr_threads;
 	p->resident = u.rss_anon + u.rss_file + u.rss_shmem;
 	p->swap = u.swap;
@@ -108,6 +110,15 @@ bool process_count(struct process *p)
 	p->pages = pages_of(p, &u, true);
 	p->active = u.state != 'S' || p->pages != before;
 	return true;
+}
+
+bool process_recount(struct manager *m, struct process *p, const struct group *except)
+{
+	uint64_t before = p->pages;
+	bool lives = process_count(p);
+
+	process_charge_counted(m, p, before, except);
+	return lives;
 }
 
 uint64_t group_cache(const struct manager *m, const struct group *g)
@@ -145,37 +156,43 @@ int64_t group_room_wanted(const struct group *g)
 {
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
 
-	return (int64_t)limit - (int64_t)g->usage - (int64_t)group_reserve(g, limit);
+	return (int64_t)limit - (int64_t)g->usage -
+	       (int64_t)(g->tick_pages ? group_held_ticks(g, g->tick_pages)
+				       : group_reserve(g, limit));
 }
 
-static uint64_t count_members(struct group *g)
+static uint64_t count_members(struct manager *m, struct group *g, const struct group *top)
 {
 	struct process *p;
 	uint64_t pages = 0;
 
 	DL_FOREACH (g->members, p)
-		if (process_count(p))
+		if (process_recount(m, p, top))
 			pages += p->pages;
 	return pages;
 }
 
-/* Sets usage in the whole subtree; returns g's. */
-static uint64_t count_subtree(struct manager *m, struct group *g)
+/* Sets usage in the whole subtree below top; returns g's. */
+static uint64_t count_subtree(struct manager *m, struct group *g, const struct group *top)
 {
-	struct group *child;
+	uint64_t usage = count_members(m, g, top) + group_cache(m, g);
 
-	g->usage = count_members(g) + group_cache(m, g);
-	for (child = g->children; child; child = child->hh.next)
-		g->usage += count_subtree(m, child);
-	group_publish(g, g->usage);
-	return g->usage;
+	for (struct group *child = g->children; child; child = child->hh.next)
+		usage += count_subtree(m, child, top);
+	g->usage = usage;
+	group_publish(g, usage);
+	return usage;
 }
 
 void group_true_up(struct manager *m, struct group *g)
 {
-	int64_t seen = lease_slot_get_room(m->lease, g->slot);
+	int64_t seen;
 
-	count_subtree(m, g);
+	do {
+		seen = lease_slot_get_room(m->lease, g->slot);
+		g->room_nsec = now_nsec();
+		count_subtree(m, g, g);
+	} while (group_set_distance(m, g));
 	if (!g->parent)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
@@ -184,8 +201,9 @@ void group_true_up(struct manager *m, struct group *g)
 }
 
 /*
- * A member of a limited group used another tick of CPU: what it got without faults shows now. Only
- * ever lowers rooms: what others were charged meanwhile is not known here.
+ * A member of a limited group used another tick of CPU: what it got without faults shows now. Where
+ * faults are charged this only ever lowers rooms: what others were charged meanwhile is not known
+ * here.
  */
 void process_on_tick(struct manager *m, const struct lease_record *r)
 {
@@ -199,21 +217,29 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 		return;
 	before = p->pages;
 	count_shmem_files(p);
-	if (!process_count(p))
+	if (!process_recount(m, p, NULL))
 		return;
+	process_return_tick(m, p, r->nsec);
+	if (p->unarmed)
+		process_rearm(m, p);
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
 
-		g->usage = g->usage + p->pages - MIN(before, g->usage + p->pages);
 		if (!group_is_limited(g))
 			continue;
+		if (g->tick_pages) {
+			if (seen >= 0)
+				continue;
+			group_true_up(m, g);
+			seen = lease_slot_get_room(m->lease, g->slot);
+		}
 		room = group_room_wanted(g);
 		if (room < seen)
 			lease_slot_set_room(m->lease, g->slot, room, seen);
 		over |= room < 0 && p->pages > before;
 	}
 	if (over)
-		process_stop(m, p);
+		process_stop(m, p, (pid_t)r->child);
 }
 
 static uint64_t machine_usage_bytes(void)

@@ -3,9 +3,6 @@
  * Lineages: the events that one attach armed, and the processes that inherited them. The keeper
  * holds the descriptors too, so that they outlive this server. Thread: the manager's loop.
  */
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "manager/guard.h"
@@ -18,97 +15,85 @@
  * that is refused. */
 #define ARM_ROUNDS 64
 
-struct arming {
-	pid_t *tids;
-	size_t nr, room;
-};
+/* What the keeper knows an event by: a number, and what it is. */
+#define LINEAGE_ID(number, event) ((uint64_t)(number)*LEASE_NR_EVENTS + (event))
+#define LINEAGE_NUMBER(id)        ((id) / LEASE_NR_EVENTS)
+#define LINEAGE_EVENT(id)         ((enum lease_event)((id) % LEASE_NR_EVENTS))
 
-static bool arming_has(const struct arming *a, pid_t tid)
+static int tid_compare(const void *a, const void *b)
 {
-	for (size_t i = 0; i < a->nr; i++)
-		if (a->tids[i] == tid)
-			return true;
-	return false;
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
 }
 
-static int arming_add(struct arming *a, pid_t tid)
+static int lineage_add(struct manager *m, struct lineage *l, enum lease_event event, int fd)
 {
-	if (a->nr == a->room) {
-		size_t room = a->room ? 2 * a->room : 16;
-		pid_t *tids = reallocarray(a->tids, room, sizeof(*tids));
-
-		if (!tids)
-			return -ENOMEM;
-		a->tids = tids;
-		a->room = room;
-	}
-	a->tids[a->nr++] = tid;
-	return 0;
-}
-
-static int lineage_add(struct manager *m, struct lineage *l, const int fds[LEASE_NR_FDS])
-{
-	unsigned nr = l->nr_fds + LEASE_NR_FDS;
-	int *all = reallocarray(l->fds, nr, sizeof(*all));
+	int *fds = reallocarray(l->fds, l->nr_fds + 1, sizeof(*fds));
 	uint64_t *ids;
 
-	if (!all)
+	if (!fds)
 		return -ENOMEM;
-	l->fds = all;
-	ids = reallocarray(l->ids, nr, sizeof(*ids));
+	l->fds = fds;
+	ids = reallocarray(l->ids, l->nr_fds + 1, sizeof(*ids));
 	if (!ids)
 		return -ENOMEM;
 	l->ids = ids;
-	for (unsigned i = 0; i < LEASE_NR_FDS; i++) {
-		l->fds[l->nr_fds] = fds[i];
-		l->ids[l->nr_fds] = m->next_lease_id++;
-		if (m->config.keeper)
-			keeper_keep(m->config.keeper, l->ids[l->nr_fds], fds[i]);
-		l->nr_fds++;
+	l->fds[l->nr_fds] = fd;
+	l->ids[l->nr_fds] = LINEAGE_ID(m->next_lease_id++, event);
+	if (m->config.keeper)
+		keeper_keep(m->config.keeper, l->ids[l->nr_fds], fd);
+	l->nr_fds++;
+	return 0;
+}
+
+int lineage_arm_thread(struct manager *m, struct lineage *l, pid_t tid, unsigned events)
+{
+	for (int event = 0; event < LEASE_NR_EVENTS; event++) {
+		int fd, r;
+
+		if (!(l->events & events & LEASE_EVENT_BIT(event)))
+			continue;
+		r = lease_arm(m->lease, tid, (enum lease_event)event, &fd);
+		if (r)
+			return r;
+		fd = guard_place_event(fd);
+		r = lineage_add(m, l, (enum lease_event)event, fd);
+		if (r) {
+			close(fd);
+			return r;
+		}
 	}
 	return 0;
 }
 
-static int arm_thread(struct manager *m, struct lineage *l, pid_t tid)
-{
-	int fds[LEASE_NR_FDS], r;
+/* The threads that tgid has now, and those seen before; sorted. */
+struct tids {
+	pid_t *tid;
+	size_t nr;
+};
 
-	r = lease_arm(m->lease, tid, fds);
+/* Arm the threads that were not seen before. How many there were, or -errno. */
+static int arm_round(struct manager *m, struct lineage *l, struct tids *seen, pid_t tgid)
+{
+	struct tids now;
+	int nr = 0, r;
+
+	r = proc_tasks(tgid, &now.tid, &now.nr);
 	if (r)
 		return r;
-	for (unsigned i = 0; i < LEASE_NR_FDS; i++)
-		fds[i] = guard_place_event(fds[i]);
-	r = lineage_add(m, l, fds);
-	if (r)
-		for (unsigned i = 0; i < LEASE_NR_FDS; i++)
-			close(fds[i]);
-	return r;
-}
-
-/* Arm the threads that are not armed yet. How many there were, or -errno. */
-static int arm_round(struct manager *m, struct lineage *l, struct arming *a, pid_t tgid)
-{
-	char path[32];
-	DIR *dir;
-	int nr = 0, r = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? -ESRCH : -errno;
-	for (struct dirent *e; !r && (e = readdir(dir));) {
-		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
-
-		if (tid <= 0 || arming_has(a, tid))
+	qsort(now.tid, now.nr, sizeof(*now.tid), tid_compare);
+	for (size_t i = 0; !r && i < now.nr; i++) {
+		if (seen->nr &&
+		    bsearch(&now.tid[i], seen->tid, seen->nr, sizeof(*seen->tid), tid_compare))
 			continue;
-		r = arm_thread(m, l, tid);
-		if (r == -ESRCH && tid != tgid) /* ended meanwhile */
+		r = lineage_arm_thread(m, l, now.tid[i], l->events);
+		if (r == -ESRCH) /* ended meanwhile; the first thread stays in the list then */
 			r = 0;
-		if (!r)
-			r = arming_add(a, tid);
 		nr++;
 	}
-	closedir(dir);
+	free(seen->tid);
+	*seen = now;
 	return r ? r : nr;
 }
 
@@ -124,19 +109,22 @@ static void lineage_free(struct manager *m, struct lineage *l)
 	free(l);
 }
 
-int lineage_new(struct manager *m, pid_t tgid, struct lineage **ret)
+int lineage_new(struct manager *m, pid_t tgid, unsigned events, struct lineage **ret)
 {
 	struct lineage *l = calloc(1, sizeof(*l));
-	struct arming a = {};
+	struct tids seen = {};
 	int r = 1;
 
 	if (!l)
 		return -ENOMEM;
+	l->events = events;
 	/* A thread made by one that was armed already is armed from birth: a second lease on it
 	 * does no harm. */
 	for (int i = 0; r > 0 && i < ARM_ROUNDS; i++)
-		r = arm_round(m, l, &a, tgid);
-	free(a.tids);
+		r = arm_round(m, l, &seen, tgid);
+	free(seen.tid);
+	if (!r && !l->nr_fds)
+		r = -ESRCH;
 	if (r) {
 		lineage_free(m, l);
 		return r < 0 ? r : -EAGAIN;
@@ -153,7 +141,7 @@ struct lineage *lineage_put(struct manager *m, struct lineage *l)
 }
 
 /*
- * What earlier servers armed. Whose events these are is not known any more, so they end together,
+ * What earlier servers armed. Whose events these are is not known any more. Clocks end together,
  * when the server does: an event without a task costs its descriptor only.
  */
 int lineage_adopt(struct manager *m)
@@ -166,12 +154,30 @@ int lineage_adopt(struct manager *m)
 	if (!m->config.keeper)
 		return 0;
 	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
-		m->next_lease_id = MAX(m->next_lease_id, id + 1);
+		m->next_lease_id = MAX(m->next_lease_id, LINEAGE_NUMBER(id) + 1);
 		if (m->adopted)
 			continue;
 		m->adopted = calloc(1, sizeof(*m->adopted));
 		if (!m->adopted)
 			return -ENOMEM;
 	}
+	m->first_lease_id = m->next_lease_id;
 	return 0;
+}
+
+/* Once each process that needs them has fault events of this server's. */
+void lineage_drop_adopted_faults(struct manager *m)
+{
+	unsigned pos = 0;
+	uint64_t id;
+	int fd;
+
+	if (!m->config.keeper || !m->tick_pages)
+		return;
+	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
+		if (LINEAGE_EVENT(id) != LEASE_FAULTS || LINEAGE_NUMBER(id) >= m->first_lease_id)
+			continue;
+		keeper_drop(m->config.keeper, id);
+		close(fd);
+	}
 }

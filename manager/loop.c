@@ -105,6 +105,9 @@ static void on_record(const struct lease_record *r, void *userdata)
 	case LEASE_RECORD_FORK:
 		process_on_fork(m, r);
 		break;
+	case LEASE_RECORD_THREAD:
+		process_on_thread(m, r);
+		break;
 	case LEASE_RECORD_EXEC:
 		process_on_exec(m, r);
 		break;
@@ -265,6 +268,7 @@ static int manager_start(struct manager *m)
 	guards_drop_inherited(m);
 	if (r >= 0)
 		r = lease_server_start(m->lease, on_record, m);
+	m->tick_pages = lease_get_tick_pages(m->lease);
 	if (r >= 0)
 		r = worker_new(m, &m->worker);
 	if (r >= 0)

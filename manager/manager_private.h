@@ -23,10 +23,11 @@
 #include "manager/manager.h"
 #include "reclaim/reclaim.h"
 
-/* The events that one attach armed. All who descend from it inherited them, and they end when the
- * last of those has gone. */
+/* Events armed together for one process. All who descend from it inherited them, and they end when
+ * the last of those has let go. */
 struct lineage {
-	uint64_t *ids; /* the keeper's names for fds */
+	unsigned events; /* LEASE_EVENT_BIT() */
+	uint64_t *ids;   /* the keeper's names for fds */
 	int *fds;
 	unsigned nr_fds;
 	unsigned nr_live; /* processes */
@@ -45,9 +46,12 @@ struct process {
 	int status_fd;               /* shape: /proc/PID/status, proves who it is */
 	pid_t vm_of;                 /* shares_vm: whose it is */
 	bool shares_vm;              /* between vfork and exec: the memory is the parent's */
-	bool shared_outside; /* who forked it is not known, and it did not exec since: may share
-				pages with it */
-	struct lineage *lineage;
+	bool shared_outside;     /* who forked it is not known, and it did not exec since: may share
+				    pages with it */
+	struct lineage *lineage; /* the clock's, and where nothing is charged by time the faults' */
+	struct lineage *faults;  /* far.c; NULL: faults are not charged */
+	uint64_t faults_nsec;    /* since when all its threads have them */
+	bool unarmed;            /* it should have, and could not */
 	struct family *family;
 	uint64_t born_usec;
 
@@ -79,6 +83,9 @@ struct process {
 
 struct job;
 
+/* Far from its limit a group is charged by time, near it by page faults. */
+enum group_distance { GROUP_UNLIMITED, GROUP_FAR, GROUP_NEAR };
+
 struct group {
 	struct group_record *record;
 	uint32_t slot;
@@ -87,13 +94,16 @@ struct group {
 	UT_hash_handle hh;       /* shape: parent->children */
 	struct process *members; /* shape */
 
-	uint64_t usage;          /* pages, as last counted, children included */
-	struct process *waiters; /* members stopped at this group's limit */
-	struct job *job;         /* reclaim under way for this group */
-	unsigned nr_rounds;      /* of reclaim since somebody last went on */
-	pid_t victim;            /* killed and not yet gone */
-	bool oom;                /* nothing left to reclaim, nobody killed */
-	bool try_again;          /* reclaim once more when the retry timer runs out */
+	uint64_t usage;               /* pages, as last counted, children included */
+	enum group_distance distance; /* from its limit, see far.c */
+	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
+	uint64_t room_nsec;           /* what happened before was seen when room was last set */
+	struct process *waiters;      /* members stopped at this group's limit */
+	struct job *job;              /* reclaim under way for this group */
+	unsigned nr_rounds;           /* of reclaim since somebody last went on */
+	pid_t victim;                 /* killed and not yet gone */
+	bool oom;                     /* nothing left to reclaim, nobody killed */
+	bool try_again;               /* reclaim once more when the retry timer runs out */
 
 	bool limit_pending; /* a write of the limit waits for reclaim */
 	uint64_t limit_wanted_bytes;
@@ -117,8 +127,9 @@ struct manager {
 	struct lineage *adopted;                /* of what an earlier server armed */
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
-	uint64_t next_lease_id;
-	struct held *held; /* processes there was no descriptor for */
+	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
+	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
+	struct held *held;   /* processes there was no descriptor for */
 
 	pthread_mutex_t requests_lock;
 	struct manager_request *requests, *requests_tail;
@@ -165,7 +176,7 @@ int groups_adopt(struct manager *m);
 
 /* ---- process.c ---- */
 struct process *process_find(struct manager *m, pid_t tgid);
-/* Enter a process that has leases (lineage) into group g. NULL: gone or no memory. */
+/* Enter a process that has a lineage into group g. NULL: gone or no memory. */
 struct process *process_new(struct manager *m, pid_t tgid, struct group *g,
 			    struct lineage *lineage);
 void process_move(struct manager *m, struct process *p, struct group *g);
@@ -175,6 +186,9 @@ bool process_shares_pages(const struct process *p);
 /* The member tgid: known, or not yet heard of but in the lease map. NULL: no member, or gone. */
 struct process *process_member(struct manager *m, pid_t tgid);
 void process_on_fork(struct manager *m, const struct lease_record *r);
+void process_on_thread(struct manager *m, const struct lease_record *r);
+/* Arm p anew with what every member has. 0 or -errno. */
+int process_renew_lineage(struct manager *m, struct process *p);
 void process_on_exec(struct manager *m, const struct lease_record *r);
 void process_on_exit(struct manager *m, const struct lease_record *r);
 /* Processes that stand still because there was no descriptor to follow them with: try again. */
@@ -183,15 +197,42 @@ void process_hold(struct manager *m, pid_t tgid, bool stopped);
 void processes_free(struct manager *m);
 
 /* ---- lineage.c ---- */
-/* Arm every thread of tgid. 0 or -errno (-ESRCH, -ENOSPC). */
-int lineage_new(struct manager *m, pid_t tgid, struct lineage **ret);
+/* Arm every thread of tgid with events (LEASE_EVENT_BIT()). 0 or -errno (-ESRCH, -ENOSPC). */
+int lineage_new(struct manager *m, pid_t tgid, unsigned events, struct lineage **ret);
+/* One thread more; those of l's events that are in events. 0 or -errno. */
+int lineage_arm_thread(struct manager *m, struct lineage *l, pid_t tid, unsigned events);
 struct lineage *lineage_put(struct manager *m,
 			    struct lineage *l); /* one process fewer; returns NULL */
 int lineage_adopt(struct manager *m);
+void lineage_drop_adopted_faults(struct manager *m);
+
+/* ---- far.c ---- */
+/* The events that every member has. */
+unsigned group_base_events(const struct manager *m);
+/* p was forked, or came into its group: fault events if its group wants them. */
+void process_inherit_faults(struct manager *m, struct process *p, const struct process *parent,
+			    const struct lease_record *r);
+void process_rearm(struct manager *m, struct process *p);
+/* Fault events for p, if g wants them of its members. 0 or -errno. */
+int process_arm_for(struct manager *m, struct process *p, const struct group *g);
+/* g's usage is fresh: is it far from its limit or near? True when it just came near: count again,
+ * for only now all faults are charged. */
+bool group_set_distance(struct manager *m, struct group *g);
+/* What g's threads may get uncharged, when it is charged by time. */
+uint64_t group_held_ticks(const struct group *g, uint64_t tick_pages);
+/* p was counted: before pages then, p->pages now. except is about to be set as a whole. */
+void process_charge_counted(struct manager *m, struct process *p, uint64_t before,
+			    const struct group *except);
+void process_charge_birth(struct manager *m, const struct process *p, uint64_t fork_nsec);
+void process_charge_exit(struct manager *m, const struct process *p, uint64_t exit_nsec);
+/* The tick that p's thread paid ahead at tick_nsec is over: what it got has been counted. */
+void process_return_tick(struct manager *m, const struct process *p, uint64_t tick_nsec);
 
 /* ---- count.c ---- */
 /* Read what p uses into p->pages and the rest. False when it has gone. */
 bool process_count(struct process *p);
+/* The same, and what changed is charged where that is done by time, but to except. */
+bool process_recount(struct manager *m, struct process *p, const struct group *except);
 /* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
 void group_true_up(struct manager *m, struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
@@ -208,7 +249,8 @@ uint64_t group_cache(const struct manager *m, const struct group *g);
 /* ---- stop.c ---- */
 void process_stopped(struct manager *m, struct process *p); /* it is: by its lease */
 void process_note(struct manager *m, struct process *p);    /* to be settled: into manager.stops */
-void process_stop(struct manager *m, struct process *p);
+/* By its thread tid, which lives: its first may have ended. */
+void process_stop(struct manager *m, struct process *p, pid_t tid);
 void process_continue(struct manager *m, struct process *p);
 /* By pidfd. 0, -ESRCH, or -errno. */
 int process_signal(struct process *p, int sig);
@@ -237,6 +279,8 @@ void retry_arm(struct manager *m);
 int oom_retry(sd_event_source *s, uint64_t usec, void *userdata);
 /* Read a file below /proc. Length or -errno. */
 ssize_t proc_read(const char *path, char *buf, size_t size);
+/* Ids of a process's threads, malloc'd. 0, -ESRCH, or -errno. */
+int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
 /* ---- worker.c, job.c ---- */
 int worker_new(struct manager *m, struct worker **ret);

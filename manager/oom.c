@@ -27,12 +27,12 @@ static int oom_score_adj(pid_t pid)
 }
 
 /* How much would be gained; below 0: not to be killed. */
-static int64_t badness(struct process *p, uint64_t limit)
+static int64_t badness(struct manager *m, struct process *p, uint64_t limit)
 {
 	int64_t points;
 	int adj;
 
-	if (p->shares_vm || !process_count(p))
+	if (p->shares_vm || !process_recount(m, p, NULL))
 		return -1;
 	adj = oom_score_adj(p->tgid);
 	if (adj == OOM_SCORE_ADJ_MIN)
@@ -41,7 +41,7 @@ static int64_t badness(struct process *p, uint64_t limit)
 	return MAX(points, 0);
 }
 
-static struct process *choose_victim(struct group *top)
+static struct process *choose_victim(struct manager *m, struct group *top)
 {
 	uint64_t limit = bytes_to_pages(top->record->memory.limit);
 	struct process *p, *victim = NULL;
@@ -49,7 +49,7 @@ static struct process *choose_victim(struct group *top)
 
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		DL_FOREACH (g->members, p) {
-			int64_t points = badness(p, limit);
+			int64_t points = badness(m, p, limit);
 
 			if (points > most) {
 				most = points;
@@ -150,7 +150,7 @@ static bool victim_is_dying(struct manager *m, const struct group *g)
 {
 	struct process *p = g->victim ? process_find(m, g->victim) : NULL;
 
-	return p && process_count(p);
+	return p && process_recount(m, p, NULL);
 }
 
 void group_oom(struct manager *m, struct group *g)
@@ -163,7 +163,7 @@ void group_oom(struct manager *m, struct group *g)
 	if (!g->oom)
 		group_count_event(g, GROUP_EVENT_OOM, 1);
 	if (!atomic_get(&g->record->oom_kill_disable)) {
-		p = choose_victim(g);
+		p = choose_victim(m, g);
 		if (p) {
 			group_oom_end(g);
 			oom_kill(m, g, p);

@@ -120,6 +120,7 @@ void process_move(struct manager *m, struct process *p, struct group *g)
 	p->group = g;
 	DL_APPEND(g->members, p);
 	manager_unlock(m);
+	process_rearm(m, p);
 	if (!p->waits_for)
 		return;
 	process_unwait(m, p);
@@ -143,6 +144,7 @@ void process_gone(struct manager *m, struct process *p)
 	process_unwait(m, p);
 	process_unguard(m, p);
 	p->lineage = lineage_put(m, p->lineage);
+	p->faults = lineage_put(m, p->faults);
 	manager_wrlock(m);
 	family_leave(p);
 	HASH_DEL(m->processes, p);
@@ -158,6 +160,7 @@ void process_gone(struct manager *m, struct process *p)
 static struct process *process_discover(struct manager *m, pid_t tgid)
 {
 	struct lease_member member;
+	struct process *p;
 	struct group *g;
 
 	if (lease_member_get(m->lease, tgid, &member) || member.slot >= STATE_MAX_GROUPS)
@@ -165,7 +168,10 @@ static struct process *process_discover(struct manager *m, pid_t tgid)
 	g = m->groups[member.slot];
 	if (!g)
 		return NULL;
-	return process_new(m, tgid, g, m->adopted);
+	p = process_new(m, tgid, g, m->adopted);
+	if (p)
+		process_rearm(m, p);
+	return p;
 }
 
 /* When its exit was not told of, for want of room in the ring, it is so until somebody asks for its
@@ -232,7 +238,7 @@ void processes_retry_held(struct manager *m)
 		if (p && h->stopped)
 			process_stopped(m, p);
 		else if (p)
-			process_count(p);
+			process_recount(m, p, NULL);
 		else if (!lease_member_get(m->lease, h->tgid, &member)) {
 			LL_PREPEND(m->held, h);
 			continue;
@@ -242,6 +248,31 @@ void processes_retry_held(struct manager *m)
 }
 
 /* ---- records ---- */
+
+int process_renew_lineage(struct manager *m, struct process *p)
+{
+	struct lineage *fresh;
+	int error = lineage_new(m, p->tgid, group_base_events(m), &fresh);
+
+	if (error)
+		return error;
+	lineage_put(m, p->lineage);
+	p->lineage = fresh;
+	fresh->nr_live++;
+	return 0;
+}
+
+/* It has these events. */
+static void process_check_lineage(struct manager *m, struct process *p, unsigned events)
+{
+	int error = 0;
+
+	if (group_base_events(m) & ~events)
+		error = process_renew_lineage(m, p);
+	if (error && error != -ESRCH)
+		log_warning("process %d has no lease and cannot have one: %s", p->tgid,
+			    strerror(-error));
+}
 
 /*
  * A child's group is what the lease map gave it at its birth. While its parent is being attached
@@ -268,6 +299,9 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 	if (parent && !p->shares_vm)
 		family_join(p, parent);
 	manager_unlock(m);
+	process_check_lineage(m, p, r->events);
+	process_inherit_faults(m, p, parent, r);
+	process_charge_birth(m, p, r->nsec);
 	/* The table was full: the one place where the kernel could not do it itself. */
 	if (lease_member_get(m->lease, p->tgid, &member) &&
 	    lease_member_set(m->lease, p->tgid, g->slot, false))
@@ -275,11 +309,25 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 			    p->tgid);
 }
 
+/* A thread that was being made while its process was armed. */
+void process_on_thread(struct manager *m, const struct lease_record *r)
+{
+	struct process *p = process_find(m, (pid_t)r->tgid);
+	int error = 0;
+
+	if (p && p->lineage)
+		error = lineage_arm_thread(m, p->lineage, (pid_t)r->child, ~r->events);
+	if (p && p->faults && !error)
+		error = lineage_arm_thread(m, p->faults, (pid_t)r->child, ~r->events);
+	if (error && error != -ESRCH)
+		log_warning("thread %u of process %d cannot have a lease: %s", r->child, p->tgid,
+			    strerror(-error));
+}
+
+/* An exec that gains privileges drops all events. */
 void process_on_exec(struct manager *m, const struct lease_record *r)
 {
 	struct process *p = process_find(m, (pid_t)r->tgid);
-	struct lineage *fresh;
-	int error;
 
 	if (!p)
 		return;
@@ -290,18 +338,11 @@ void process_on_exec(struct manager *m, const struct lease_record *r)
 	p->share_saved = 0;
 	manager_unlock(m);
 	p->hand = 0;
-	if (!r->lost_lease)
-		return;
-	error = lineage_new(m, p->tgid, &fresh);
-	if (error) {
-		if (error != -ESRCH)
-			log_warning("process %d lost its lease at exec and cannot have another: %s",
-				    p->tgid, strerror(-error));
-		return;
+	process_check_lineage(m, p, r->events);
+	if (p->faults && !(r->events & LEASE_EVENT_BIT(LEASE_FAULTS))) {
+		p->faults = lineage_put(m, p->faults);
+		process_rearm(m, p);
 	}
-	lineage_put(m, p->lineage);
-	p->lineage = fresh;
-	fresh->nr_live++;
 }
 
 void process_on_exit(struct manager *m, const struct lease_record *r)
@@ -317,6 +358,7 @@ void process_on_exit(struct manager *m, const struct lease_record *r)
 	for (struct group *x = g; x; x = x->parent)
 		if (x->victim == p->tgid)
 			x->victim = 0;
+	process_charge_exit(m, p, r->nsec);
 	process_gone(m, p);
 	group_settle_up(m, g);
 }

@@ -91,7 +91,7 @@ void process_stopped(struct manager *m, struct process *p)
 	process_note(m, p);
 }
 
-void process_stop(struct manager *m, struct process *p)
+void process_stop(struct manager *m, struct process *p, pid_t tid)
 {
 	struct process_usage u;
 
@@ -101,7 +101,7 @@ void process_stop(struct manager *m, struct process *p)
 	/* Written down before it is done. To a thread, as the lease's own stops are: one to the
 	 * process would look like somebody else's. */
 	if (lease_member_set(m->lease, p->tgid, p->group->slot, true) ||
-	    syscall(SYS_tgkill, p->tgid, p->tgid, SIGSTOP))
+	    syscall(SYS_tgkill, p->tgid, tid, SIGSTOP))
 		return;
 	process_stopped(m, p);
 }

@@ -17,12 +17,17 @@ size_t page_size(void)
 	return s;
 }
 
-uint64_t now_usec(void)
+uint64_t now_nsec(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t now_usec(void)
+{
+	return now_nsec() / 1000;
 }
 
 ssize_t read_fd(int fd, char *buf, size_t size)

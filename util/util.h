@@ -47,8 +47,9 @@ static inline void atomic_inc(uint64_t *p, uint64_t v)
 /* Bytes in a page; constant after the first call. */
 size_t page_size(void);
 
-/* Monotonic clock in microseconds. */
+/* Monotonic clock in microseconds, and in nanoseconds. */
 uint64_t now_usec(void);
+uint64_t now_nsec(void);
 
 /*
  * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1

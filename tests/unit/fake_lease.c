@@ -5,6 +5,7 @@
  * Sizes in pages. Thread: the test's; slots any; a death's record also comes from the worker.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,27 +108,53 @@ int lease_dispatch(struct lease *l)
 
 /* ---- arming, members ---- */
 
-int lease_arm(struct lease *l, pid_t tid, int ret_fds[LEASE_NR_FDS])
+uint64_t lease_get_tick_pages(const struct lease *l)
+{
+	(void)l;
+	return world.tick_pages;
+}
+
+/* The events live as long as a descriptor of theirs: we hold the other end. */
+static int arm_faults(struct fake_process *fp)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		abort();
+	if (fp->faults_fd)
+		close(fp->faults_fd);
+	fp->faults_fd = ends[0];
+	return ends[1];
+}
+
+bool fake_is_armed(const struct fake_process *fp)
+{
+	struct pollfd p = {.fd = fp->faults_fd};
+
+	return fp->faults_fd && poll(&p, 1, 0) == 0;
+}
+
+int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd)
 {
 	struct fake_process *fp;
 
 	(void)l;
 	if (world.arm_error)
 		return world.arm_error;
-	for (int i = 0; i < LEASE_NR_FDS; i++)
-		ret_fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	fp = fake_by_pid(tid);
 	for (unsigned i = 0; !fp && fake_by_index(i); i++) { /* a real child's thread */
 		char path[48];
 		struct fake_process *x = fake_by_index(i);
 
 		snprintf(path, sizeof(path), "/proc/%d/task/%d", x->pid, tid);
-		if (x->real && !access(path, F_OK))
+		if (x->real ? !access(path, F_OK)
+			    : tid > x->pid && tid < x->pid + (pid_t)x->nr_threads)
 			fp = x;
 	}
 	if (!fp)
 		abort();
-	fp->nr_armed++;
+	fp->nr_armed += event == LEASE_CLOCK;
+	*ret_fd = event == LEASE_FAULTS ? arm_faults(fp) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
 
@@ -196,6 +223,24 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 	__atomic_store_n(&slots[slot].cache, 0, __ATOMIC_RELAXED);
 	slots[slot].parent = parent;
 	slots[slot].limited = 0;
+	slots[slot].tick_pages = 0;
+}
+
+void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages)
+{
+	(void)l;
+	slots[slot].tick_pages = nr_pages;
+}
+
+void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages)
+{
+	(void)l;
+	__atomic_fetch_add(&slots[slot].charged, nr_pages, __ATOMIC_RELAXED);
+}
+
+uint64_t fake_slot_tick_pages(uint32_t slot)
+{
+	return slots[slot].tick_pages;
 }
 
 void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
@@ -250,6 +295,20 @@ static uint32_t charge(uint32_t slot, int64_t nr_pages)
 			__atomic_fetch_add(&slots[slot].charged, (uint64_t)nr_pages,
 					   __ATOMIC_RELAXED);
 		if (room < 0 && !full)
+			full = slot;
+	}
+	return full;
+}
+
+/* For a thread's next tick. */
+static uint32_t charge_tick(uint32_t slot)
+{
+	uint32_t full = 0;
+
+	for (; slot; slot = slots[slot].parent) {
+		int64_t nr = (int64_t)slots[slot].tick_pages;
+
+		if (nr && __atomic_sub_fetch(&slots[slot].room, nr, __ATOMIC_RELAXED) < 0 && !full)
 			full = slot;
 	}
 	return full;
@@ -357,7 +416,8 @@ uint64_t world_touch(struct fake_process *fp, uint64_t nr)
 
 		atomic_inc(&fp->rss_anon, 1);
 		done++;
-		if (++fp->nr_faults % LEASE_PAGES || !fp->member)
+		if (++fp->nr_faults % LEASE_PAGES || !fp->member ||
+		    (world.tick_pages && !fake_is_armed(fp)))
 			continue;
 		full = charge(fp->lease.slot, LEASE_PAGES);
 		if (full)
@@ -370,13 +430,26 @@ uint64_t world_touch(struct fake_process *fp, uint64_t nr)
 struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shares_vm)
 {
 	struct fake_process *child = fake_fork(fp, pid);
+	struct lease_record r = {.type = LEASE_RECORD_FORK,
+				 .tgid = (unsigned)fp->pid,
+				 .child = (unsigned)child->pid,
+				 .slot = fp->lease.slot,
+				 .shares_vm = shares_vm,
+				 .events = ~0U,
+				 .nsec = now_nsec()};
+	uint32_t full;
 
-	if (fp->member)
-		record_add((struct lease_record){.type = LEASE_RECORD_FORK,
-						 .tgid = (unsigned)fp->pid,
-						 .child = (unsigned)child->pid,
-						 .slot = fp->lease.slot,
-						 .shares_vm = shares_vm});
+	if (fake_is_armed(fp))
+		child->faults_fd = dup(fp->faults_fd);
+	else
+		r.events = LEASE_EVENT_BIT(LEASE_CLOCK) |
+			   (world.tick_pages ? 0 : LEASE_EVENT_BIT(LEASE_FAULTS));
+	if (!fp->member)
+		return child;
+	full = charge_tick(fp->lease.slot);
+	record_add(r);
+	if (full)
+		stop(fp, full);
 	return child;
 }
 
@@ -387,7 +460,11 @@ struct fake_process *world_fork(struct fake_process *fp, bool shares_vm)
 
 static void record_of(const struct fake_process *fp, enum lease_record_type type, bool lost_lease)
 {
-	struct lease_record r = {.type = type, .tgid = (unsigned)fp->pid, .lost_lease = lost_lease};
+	struct lease_record r = {.type = type,
+				 .tgid = (unsigned)fp->pid,
+				 .child = type == LEASE_RECORD_TICK ? (unsigned)fp->pid : 0,
+				 .events = lost_lease ? 0 : ~0U,
+				 .nsec = now_nsec()};
 	bool member;
 
 	pthread_mutex_lock(&lock);
@@ -407,8 +484,14 @@ void world_exec(struct fake_process *fp, bool lost_lease)
 
 void world_tick(struct fake_process *fp)
 {
-	if (fake_slot_limited(fp->lease.slot))
-		record_of(fp, LEASE_RECORD_TICK, false);
+	uint32_t full;
+
+	if (!fake_slot_limited(fp->lease.slot))
+		return;
+	record_of(fp, LEASE_RECORD_TICK, false);
+	full = charge_tick(fp->lease.slot);
+	if (full)
+		stop(fp, full);
 }
 
 /* The memory goes before the record comes. */

@@ -4,6 +4,7 @@
  * them. Sizes in pages. Thread: the test's; the reading functions any.
  */
 #include <dlfcn.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 
 /* Not declared outside of manager_private.h, which no mechanism knows. */
 ssize_t proc_read(const char *path, char *buf, size_t size);
+int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
 struct fake_world world;
 static struct fake_process processes[FAKE_MAX_PROCESSES];
@@ -102,9 +104,19 @@ static void real_children_end(void)
 	}
 }
 
+void fake_events_forget(void)
+{
+	for (unsigned i = 0; i < nr_processes; i++) {
+		if (processes[i].faults_fd)
+			close(processes[i].faults_fd);
+		processes[i].faults_fd = 0;
+	}
+}
+
 void world_reset(void)
 {
 	real_children_end();
+	fake_events_forget();
 	memset(processes, 0, sizeof(processes));
 	nr_processes = 0;
 	world = (struct fake_world){.swap_free = 1 << 20};
@@ -375,4 +387,43 @@ ssize_t proc_read(const char *path, char *buf, size_t size)
 	}
 	snprintf(full, sizeof(full), "/proc/%s", path);
 	return read_file_at(AT_FDCWD, full, buf, size);
+}
+
+#define MAX_TASKS 256
+
+static size_t real_tasks(pid_t tgid, pid_t *tids)
+{
+	size_t nr = 0;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
+	dir = opendir(path);
+	for (struct dirent *e; dir && nr < MAX_TASKS && (e = readdir(dir));) {
+		tids[nr] = (pid_t)strtol(e->d_name, NULL, 10);
+		nr += tids[nr] > 0;
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr)
+{
+	struct fake_process *fp = fake_by_pid(tgid);
+	pid_t *tids = calloc(MAX_TASKS, sizeof(*tids));
+	size_t nr = 0;
+
+	if (fp && !fp->real)
+		for (; nr < fp->nr_threads; nr++)
+			tids[nr] = fp->pid + (pid_t)nr;
+	else
+		nr = real_tasks(tgid, tids);
+	if (!nr) {
+		free(tids);
+		return -ESRCH;
+	}
+	*ret = tids;
+	*ret_nr = nr;
+	return 0;
 }

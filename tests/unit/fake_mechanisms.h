@@ -56,12 +56,14 @@ struct fake_process {
 	/* What was done to it. */
 	uint64_t nr_stops, nr_continues, nr_kills; /* signals */
 	uint64_t nr_paged_out;
-	unsigned nr_armed; /* threads */
+	unsigned nr_armed; /* times a thread got a clock */
+	int faults_fd;     /* hung up when nobody holds its fault events any more; 0: none yet */
 };
 
 struct fake_world {
 	uint64_t swap_free;
 	uint64_t page_out_max; /* that one call gets back; 0: no such bound */
+	uint64_t tick_pages;   /* 0: nothing is charged by time */
 
 	/* What calls say from now on; 0: as usual. */
 	int attach_error, mkdir_error, rmdir_error, rename_error, children_error, arm_error,
@@ -109,6 +111,10 @@ struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shar
 void world_exec(struct fake_process *fp, bool lost_lease);
 void world_exit(struct fake_process *fp);
 void world_tick(struct fake_process *fp);
+/* Where charges are by time. */
+bool fake_is_armed(const struct fake_process *fp); /* with fault events */
+uint64_t fake_slot_tick_pages(uint32_t slot);
+void fake_events_forget(void); /* close our ends */
 
 /* ---- the lease map ---- */
 

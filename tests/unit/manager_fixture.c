@@ -93,6 +93,7 @@ void world_end(void)
 	CU_ASSERT_FALSE(dead_in_map());
 	manager_stop();
 	world_state = state_close(world_state);
+	fake_events_forget();
 	CU_ASSERT_EQUAL(nr_open(), nr_open_before);
 	world_reset();
 }
@@ -244,6 +245,7 @@ struct fake_process *member_make(struct group *g, uint64_t rss_anon)
 	manager_wrlock(mgr);
 	member(fp)->shared_outside = false;
 	manager_unlock(mgr);
+	process_rearm(mgr, member(fp));
 	for (struct group *x = g; x; x = x->parent)
 		group_true_up(mgr, x);
 	return fp;

@@ -165,7 +165,7 @@ static void test_run_and_end(void)
 	pthread_t thread;
 	int status = -1;
 
-	process_stop(mgr, member(fp));
+	process_stop(mgr, member(fp), fp->pid);
 	CU_ASSERT(stands(fp));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, run_manager, &status), 0);
 	while (stands(fp)) /* nobody asks for anything */
@@ -174,7 +174,7 @@ static void test_run_and_end(void)
 	pthread_join(thread, NULL);
 	CU_ASSERT_EQUAL(status, 0);
 
-	process_stop(mgr, member(fp));
+	process_stop(mgr, member(fp), fp->pid);
 	CU_ASSERT(stands(fp));
 	CU_ASSERT_EQUAL(fp->lease.stopped, 1);
 	manager_stop();

@@ -53,7 +53,7 @@ static void test_new(void)
 	/* Every thread has a lease, and the keeper what holds them. */
 	CU_ASSERT(x->nr_threads >= 3);
 	CU_ASSERT_EQUAL(x->nr_armed, x->nr_threads);
-	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_EVENTS * x->nr_threads);
 	/* What it has counts at once; whoever forked it may share it. */
 	CU_ASSERT_EQUAL(usage_pages(a), 100);
 	CU_ASSERT_EQUAL(lease_slot_get_room(NULL, a->slot),
@@ -65,7 +65,7 @@ static void test_new(void)
 	CU_ASSERT_PTR_EQUAL(member(y)->lineage, member(x)->lineage);
 	world_exit(x);
 	world_run();
-	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_EVENTS * x->nr_threads);
 	world_exit(y);
 	world_run();
 	CU_ASSERT_EQUAL(world.nr_kept, 0);
@@ -125,7 +125,7 @@ static void test_move_refused(void)
 	struct group *a = make("a"), *b = make("b");
 	struct fake_process *x = member_make(a, 100);
 
-	process_stop(mgr, member(x));
+	process_stop(mgr, member(x), x->pid);
 	world.attach_error = -EBUSY;
 	CU_ASSERT_EQUAL(attach(b, x), -EBUSY);
 	is_member(x, a);
@@ -391,7 +391,7 @@ static void test_lost_lease(void)
 	CU_ASSERT_EQUAL(x->nr_armed, 2 * x->nr_threads);
 	CU_ASSERT_PTR_NOT_EQUAL(member(x)->lineage, before);
 	CU_ASSERT_EQUAL(member(x)->lineage->nr_live, 1);
-	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_EVENTS * x->nr_threads);
 	/* One that keeps its events keeps them. */
 	world_exec(x, false);
 	world_run();
@@ -401,15 +401,15 @@ static void test_lost_lease(void)
 	world_run();
 	world_exec(x, true);
 	world_run();
-	CU_ASSERT_EQUAL(world.nr_kept, 2 * LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, 2 * LEASE_NR_EVENTS * x->nr_threads);
 	world_exit(y);
 	world_run();
-	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_EVENTS * x->nr_threads);
 	/* None can be had: what it has is kept. */
 	world.arm_error = -ENOSPC;
 	world_exec(x, true);
 	world_run();
-	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_FDS * x->nr_threads);
+	CU_ASSERT_EQUAL(world.nr_kept, LEASE_NR_EVENTS * x->nr_threads);
 	is_member(x, a);
 }
 

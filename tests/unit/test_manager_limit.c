@@ -134,7 +134,7 @@ static void test_no_room_is_a_hit(void)
 	group_set_oom_kill_disable(mgr, a, 1);
 	CU_ASSERT_EQUAL(group_room_wanted(a), 0);
 	lease_slot_set_room(NULL, a->slot, -1, room_of(a));
-	process_stop(mgr, member(fp));
+	process_stop(mgr, member(fp), fp->pid);
 	world_run();
 	CU_ASSERT_EQUAL(failcnt(a), 1);
 	CU_ASSERT(stands(fp));

@@ -256,7 +256,7 @@ static void test_pid_reused(void)
 	CU_ASSERT_EQUAL(nr_members(a), 0);
 	z->pss_anon = y->pss_anon = 20;
 	CU_ASSERT_EQUAL(usage_now(b), 40);
-	process_stop(mgr, member(z));
+	process_stop(mgr, member(z), z->pid);
 	CU_ASSERT(stands(z));
 }
 
@@ -291,7 +291,7 @@ static void test_stop_twice(void)
 	x->stopped = 1;
 	x->lease.stopped = 1;
 	process_on_stop(mgr, &r);
-	process_stop(mgr, member(y));
+	process_stop(mgr, member(y), y->pid);
 	process_on_stop(mgr, &r);
 	world_run();
 	CU_ASSERT_FALSE(stands(x));
@@ -313,7 +313,7 @@ static void test_stops_of_others(void)
 	struct process *p = member(x);
 
 	/* Somebody else's SIGSTOP waits behind ours. */
-	process_stop(mgr, p);
+	process_stop(mgr, p, p->tgid);
 	x->pending = SIGNAL_BIT(SIGSTOP);
 	process_continue(mgr, p);
 	CU_ASSERT(stands(x));
@@ -321,20 +321,20 @@ static void test_stops_of_others(void)
 	CU_ASSERT_FALSE(p->stopped);
 	CU_ASSERT_EQUAL(x->lease.stopped, 0);
 	/* As it stands now it is not ours to stop, and so not to continue. */
-	process_stop(mgr, p);
+	process_stop(mgr, p, p->tgid);
 	CU_ASSERT_EQUAL(x->nr_stops, 1);
 	CU_ASSERT_FALSE(p->stopped);
 	process_continue(mgr, p);
 	CU_ASSERT(stands(x));
 	/* ^Z, not handled. */
 	x->stopped = 0;
-	process_stop(mgr, p);
+	process_stop(mgr, p, p->tgid);
 	x->pending = SIGNAL_BIT(SIGTSTP);
 	process_continue(mgr, p);
 	CU_ASSERT(stands(x));
 	/* ^Z, handled: it runs, and its handler gets to know. */
 	x->stopped = 0;
-	process_stop(mgr, p);
+	process_stop(mgr, p, p->tgid);
 	x->pending = x->caught = SIGNAL_BIT(SIGTSTP);
 	process_continue(mgr, p);
 	CU_ASSERT_FALSE(stands(x));
@@ -348,11 +348,11 @@ static void test_stop_written_down_first(void)
 	struct fake_process *x = member_make(a, 100);
 
 	world.member_set_error = -ENOSPC;
-	process_stop(mgr, member(x));
+	process_stop(mgr, member(x), x->pid);
 	CU_ASSERT_FALSE(stands(x));
 	CU_ASSERT_EQUAL(x->nr_stops, 0);
 	world.member_set_error = 0;
-	process_stop(mgr, member(x));
+	process_stop(mgr, member(x), x->pid);
 	CU_ASSERT(stands(x));
 	CU_ASSERT_EQUAL(x->lease.stopped, 1);
 }
@@ -363,7 +363,7 @@ static void test_continued_too_late(void)
 	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
 	struct fake_process *x = member_make(a, 100);
 
-	process_stop(mgr, member(x));
+	process_stop(mgr, member(x), x->pid);
 	world_exit(x);
 	process_continue(mgr, member(x));
 	world_run();
