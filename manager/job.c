@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Jobs: what takes long is done by a worker on a copy of what it needs, and the result comes back
- * to the loop. Made and freed on the manager's loop; job_run() is the worker's.
+ * to the loop. Made and freed on the manager's loop; job_run() is a worker's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,19 @@ static void job_done(struct manager *m, struct manager_request *r)
 	if (j->kind == JOB_RECLAIM)
 		reclaim_done(m, j);
 	job_free(j);
+}
+
+/* After the workers' end: what they posted and the loop did not come to. */
+void jobs_free_finished(struct manager *m)
+{
+	struct manager_request *r, *next;
+
+	for (r = m->requests; r; r = next) {
+		next = r->next;
+		if (r->run == job_done)
+			job_free((struct job *)((char *)r - offsetof(struct job, done)));
+	}
+	m->requests = m->requests_tail = NULL;
 }
 
 static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
@@ -95,6 +108,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages)
 				job_add(j, p);
 	}
 	j->group_id = group_id(top);
+	j->slot = top->slot;
 	j->nr_pages = nr_pages;
 	j->anonymous = atomic_get(&top->record->swappiness) > 0;
 	top->job = j;
@@ -113,7 +127,7 @@ int job_kill(struct manager *m, struct process *p)
 	return 0;
 }
 
-/* ---- on the worker ---- */
+/* ---- on a worker ---- */
 
 /* Big processes that share pages: what is over the limit by RSS may not be so by share. Pages
  * saved. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The manager's loop: records from the kernel, requests from other threads, results from the
- * worker. It owns all groups.
+ * workers. It owns all groups.
  */
 #include <sched.h>
 #include <signal.h>
@@ -318,6 +318,7 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	m->worker = worker_free(m->worker);
+	jobs_free_finished(m);
 	processes_free(m);
 	groups_free(m);
 	sd_event_source_unref(m->retry);

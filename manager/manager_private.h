@@ -283,35 +283,43 @@ ssize_t proc_read(const char *path, char *buf, size_t size);
 int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
 /* ---- worker.c, job.c ---- */
+/*
+ * Reclaims at once, of groups that have nothing in common. Each waits for a disk or takes a CPU of
+ * those it works for: with more, groups would not wait for each other's disks, but members that run
+ * would wait for CPUs.
+ */
+#define WORKER_MAX_RECLAIMS 4
+
 int worker_new(struct manager *m, struct worker **ret);
 struct worker *worker_free(struct worker *w);
 enum job_kind { JOB_RECLAIM, JOB_KILL };
 struct job {
 	enum job_kind kind;
-	uint64_t group_id;
+	uint64_t group_id; /* 0: it was removed meanwhile */
+	uint32_t slot;     /* its slot */
 	struct process **processes;
 	struct reclaim_process *list; /* same order */
 	int64_t *share_saved;         /* in: 0 asks for it, -1 does not; out: RSS minus share */
 	size_t nr;
 	bool want[STATE_MAX_GROUPS]; /* slots whose page cache may be dropped */
-	uint64_t limit, cache;       /* pages */
+	uint64_t cache;              /* pages */
 	uint64_t nr_pages;           /* to get back */
 	bool anonymous;              /* may be paged out (swappiness) */
 	/* Results. */
 	uint64_t nr_dropped, nr_paged_out;
-	int error;
 	struct manager_request done;
 	struct manager *manager;
-	struct job *next;
+	struct job *prev, *next; /* the workers' */
 };
 /* Start reclaim of nr_pages in g's subtree; 0 or -errno. g->job is set. */
 int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages);
 int job_kill(struct manager *m, struct process *p);
 void worker_submit(struct worker *w, struct job *j);
-/* [worker] */
+/* [a worker] */
 void job_run(struct job *j);
 /* [loop] a finished job */
 void job_free(struct job *j);
+void jobs_free_finished(struct manager *m);
 void reclaim_done(struct manager *m, struct job *j); /* limit.c */
 
 #endif

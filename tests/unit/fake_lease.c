@@ -2,7 +2,7 @@
 /*
  * The world's lease map and ring, with the rules of lease.bpf.c: a charge after each LEASE_PAGES
  * faults, a stop with its record where there is no room, members followed through fork and exit.
- * Sizes in pages. Thread: the test's; slots any; a death's record also comes from the worker.
+ * Sizes in pages. Thread: the test's; slots any; a death's record also comes from a worker.
  */
 #include <fcntl.h>
 #include <poll.h>

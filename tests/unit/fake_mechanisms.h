@@ -5,7 +5,7 @@
  * the hierarchy, the keeper and proc_read(), it answers the manager's calls, and the world_*()
  * functions make things happen as the kernel would. Sizes in pages.
  *
- * Thread: the test's, which is also the manager's loop. What readers and the worker see of a
+ * Thread: the test's, which is also the manager's loop. What readers and workers see of a
  * process is atomic.
  */
 #ifndef MEMCGFS_FAKE_MECHANISMS_H
@@ -56,8 +56,9 @@ struct fake_process {
 	/* What was done to it. */
 	uint64_t nr_stops, nr_continues, nr_kills; /* signals */
 	uint64_t nr_paged_out;
-	unsigned nr_armed; /* times a thread got a clock */
-	int faults_fd;     /* hung up when nobody holds its fault events any more; 0: none yet */
+	unsigned nr_reclaiming; /* workers in the middle of it */
+	unsigned nr_armed;      /* times a thread got a clock */
+	int faults_fd; /* hung up when nobody holds its fault events any more; 0: none yet */
 };
 
 struct fake_world {
@@ -77,9 +78,11 @@ struct fake_world {
 
 	/* What happened. */
 	unsigned nr_page_out, nr_cache_drop, nr_keeper_replace, nr_thread_moves;
-	uint64_t wanted;  /* by the last page_out() or cache_drop() */
-	uint64_t peak;    /* of all processes' rss_anon together, since it was last set */
-	uint64_t nr_kept; /* descriptors that the keeper holds */
+	unsigned nr_overlaps; /* of workers over one process */
+	unsigned most_held;   /* workers at once */
+	uint64_t wanted;      /* by the last page_out() or cache_drop() */
+	uint64_t peak;        /* of all processes' rss_anon together, since it was last set */
+	uint64_t nr_kept;     /* descriptors that the keeper holds */
 	uint64_t first_inherited, nr_inherited; /* ids that keeper_next() tells of */
 };
 extern struct fake_world world;
@@ -133,10 +136,11 @@ void fake_hierarchy_reset(void);
 /* The keeper dies: its descriptor becomes readable, until keeper_replace(). */
 void fake_keeper_die(void);
 
-/* ---- reclaim, held where the worker would begin to page out or to drop ---- */
+/* ---- reclaim, held where a worker would begin to page out or to drop ---- */
 
-void fake_reclaim_hold(void);
-void fake_reclaim_wait_held(void);
+void fake_reclaim_hold(pid_t pid); /* where this process is among the victims; 0: everywhere */
+void fake_reclaim_wait_held(unsigned nr_workers);
+unsigned fake_reclaim_nr_held(void);
 void fake_reclaim_go_on(void);
 void fake_reclaim_reset(void);
 

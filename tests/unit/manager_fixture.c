@@ -142,19 +142,35 @@ static void barrier_pass(struct manager *m, struct manager_request *r)
 	((struct barrier *)((char *)r - offsetof(struct barrier, job.done)))->passed = true;
 }
 
-/* A job behind all others, about nobody: when it is back, all that were before it are done. */
+static void barrier_submit(struct barrier *b, enum job_kind kind, struct reclaim_process *nobody)
+{
+	*b = (struct barrier){.job = {.kind = kind, .manager = mgr, .list = nobody}};
+	b->job.done.run = barrier_pass;
+	for (size_t i = 0; i < STATE_MAX_GROUPS; i++)
+		b->job.want[i] = true;
+	worker_submit(mgr->worker, &b->job);
+}
+
+/* Jobs behind all others, about nobody and for all groups: when they are back, all that were before
+ * them are done. */
 void world_run(void)
 {
 	do {
 		struct reclaim_process nobody = {.proc_fd = -1};
-		struct barrier b = {.job = {.kind = JOB_KILL, .list = &nobody}};
+		struct barrier reclaims, kills;
 
-		b.job.manager = mgr;
-		b.job.done.run = barrier_pass;
-		worker_submit(mgr->worker, &b.job);
-		while (!b.passed)
+		barrier_submit(&reclaims, JOB_RECLAIM, &nobody);
+		barrier_submit(&kills, JOB_KILL, &nobody);
+		while (!reclaims.passed || !kills.passed)
 			step_or_abort();
 	} while (busy());
+}
+
+void world_run_until(bool (*done)(const void *userdata), const void *userdata)
+{
+	stops_settle(mgr);
+	while (!done(userdata))
+		step_or_abort();
 }
 
 /* ---- groups ---- */
@@ -293,10 +309,10 @@ void hit_limit(struct fake_process *fp)
 
 void hit_limit_and_hold(struct fake_process *fp)
 {
-	fake_reclaim_hold();
+	fake_reclaim_hold(0);
 	hit_limit(fp);
 	world_step();
-	fake_reclaim_wait_held();
+	fake_reclaim_wait_held(1);
 }
 
 void go_on(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A manager over the world of fake_mechanisms.h, stepped by the test: no thread but the worker's,
+ * A manager over the world of fake_mechanisms.h, stepped by the test: no threads but the workers',
  * and nothing is waited for by time. Sizes in pages.
  */
 #ifndef MEMCGFS_MANAGER_FIXTURE_H
@@ -28,6 +28,8 @@ int manager_start(bool with_keeper); /* as manager_new() */
 void world_run(void);
 /* Run the loop for what is ready now; a job may be under way still. */
 void world_step(void);
+/* Run the loop until done() is true, whatever else is under way. */
+void world_run_until(bool (*done)(const void *userdata), const void *userdata);
 
 struct group *group_make(struct group *parent, const char *name); /* mode 0755, caller root */
 struct group *group_make_limited(struct group *parent, const char *name, uint64_t limit_pages);
@@ -43,7 +45,7 @@ bool stands(const struct fake_process *fp);
 
 /* fp takes memory until it is stopped for it. */
 void hit_limit(struct fake_process *fp);
-/* The same, and the worker is then in the middle of reclaim for that; until go_on(), and
+/* The same, and a worker is then in the middle of reclaim for that; until go_on(), and
  * world_run(). */
 void hit_limit_and_hold(struct fake_process *fp);
 void go_on(void);

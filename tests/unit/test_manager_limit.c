@@ -387,7 +387,7 @@ static void test_swappiness_0(void)
 }
 
 /*
- * Big processes that share pages are over the limit by RSS, but not by share: found out by the
+ * Big processes that share pages are over the limit by RSS, but not by share: found out by a
  * worker, and then known.
  */
 static void test_share_by_worker(void)

@@ -68,9 +68,9 @@ static void test_lower_twice(void)
 	struct limit_write first, second;
 
 	member_make(a, 800);
-	fake_reclaim_hold();
+	fake_reclaim_hold(0);
 	limit_write(&first, a, 500);
-	fake_reclaim_wait_held();
+	fake_reclaim_wait_held(1);
 	limit_write(&second, a, 400);
 	CU_ASSERT_EQUAL(second.nr_done, 1);
 	CU_ASSERT_EQUAL(second.error, -EBUSY);
@@ -88,9 +88,9 @@ static void test_lower_and_rmdir(void)
 	struct fake_process *fp = member_make(a, 800);
 	struct limit_write w;
 
-	fake_reclaim_hold();
+	fake_reclaim_hold(0);
 	limit_write(&w, a, 500);
-	fake_reclaim_wait_held();
+	fake_reclaim_wait_held(1);
 	world_exit(fp);
 	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0);
 	CU_ASSERT_EQUAL(w.nr_done, 1);
@@ -207,9 +207,9 @@ static void test_wait_for_write(void)
 	struct limit_write w;
 
 	fp->pinned = 900;
-	fake_reclaim_hold();
+	fake_reclaim_hold(0);
 	limit_write(&w, a, 300);
-	fake_reclaim_wait_held();
+	fake_reclaim_wait_held(1);
 	world_touch(fp, 16);
 	world_step();
 	CU_ASSERT(stands(fp));
