@@ -41,7 +41,7 @@ static void mkdir_run(struct manager *m, struct manager_request *request)
 		request_end(r, error);
 		return;
 	}
-	tree_reply_entry(r->req, g, 0, 0);
+	tree_reply_group(r->req, g);
 	request_free(r);
 }
 
@@ -189,20 +189,14 @@ void change_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 	struct file_attr attr;
 	unsigned mask = asked_attr(st, to_set, index ? S_IFREG : S_IFDIR, &attr);
 	struct request *r;
-	struct group *g;
-	off_t size = 0;
+	off_t size;
 
 	if (mask == 0) {
 		tree_getattr(req, ino, fi);
 		return;
 	}
 	/* Here, because on the loop nobody may wait for a text. */
-	manager_rdlock(m);
-	g = node_group(m, ino);
-	if (g)
-		size = node_size(m, g, index, fuse_req_ctx(req)->pid);
-	manager_unlock(m);
-
+	size = node_size(m, ino, fuse_req_ctx(req)->pid);
 	r = request_new(req, ino, setattr_run);
 	if (!r)
 		return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The table of control files, and the short ones among their readers and writers. Reads on any
- * thread under manager_rdlock(), writes on the manager's loop. Sizes in bytes.
+ * thread (read: under manager_rdlock(); scan: without), writes on the manager's loop. Sizes in
+ * bytes.
  */
 #include "fs/files.h"
 
@@ -45,14 +46,14 @@ static const struct res_counter *counter_of(const struct group *g)
 
 /* ---- membership ---- */
 
-static int tasks_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int tasks_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 {
-	return group_tasks(r->manager, r->group, false, r->reader, ret, ret_len);
+	return group_tasks(s->manager, s->group_id, false, s->reader, ret, ret_len);
 }
 
-static int procs_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int procs_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 {
-	return group_tasks(r->manager, r->group, true, r->reader, ret, ret_len);
+	return group_tasks(s->manager, s->group_id, true, s->reader, ret, ret_len);
 }
 
 static int attach(const struct file_write *w, bool whole_process)
@@ -75,16 +76,20 @@ static int procs_write(const struct file_write *w)
 
 /* ---- the counter ---- */
 
-static int usage_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 {
-	return text_u64(ret, ret_len, group_usage_bytes(r->manager, r->group));
+	uint64_t bytes;
+	int r = group_usage_bytes(s->manager, s->group_id, &bytes);
+
+	return r < 0 ? r : text_u64(ret, ret_len, bytes);
 }
 
-static int max_usage_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int max_usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 {
-	/* The peak is never below what usage_in_bytes would say now. */
-	group_usage_bytes(r->manager, r->group);
-	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->max_usage));
+	uint64_t bytes;
+	int r = group_max_usage_bytes(s->manager, s->group_id, &bytes);
+
+	return r < 0 ? r : text_u64(ret, ret_len, bytes);
 }
 
 static int max_usage_write(const struct file_write *w)
@@ -92,9 +97,9 @@ static int max_usage_write(const struct file_write *w)
 	return group_reset_max_usage(w->manager, w->group);
 }
 
-static int limit_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int limit_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->limit));
+	return text_u64(ret, ret_len, atomic_get(&counter_of(g)->limit));
 }
 
 static int limit_write(const struct file_write *w)
@@ -110,9 +115,9 @@ static int limit_write(const struct file_write *w)
 	return -EINPROGRESS;
 }
 
-static int failcnt_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int failcnt_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	return text_u64(ret, ret_len, atomic_get(&counter_of(r->group)->failcnt));
+	return text_u64(ret, ret_len, atomic_get(&counter_of(g)->failcnt));
 }
 
 static int failcnt_write(const struct file_write *w)
@@ -122,9 +127,9 @@ static int failcnt_write(const struct file_write *w)
 
 /* ---- settings ---- */
 
-static int swappiness_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int swappiness_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	return text_u64(ret, ret_len, atomic_get(&group_record(r->group)->swappiness));
+	return text_u64(ret, ret_len, atomic_get(&group_record(g)->swappiness));
 }
 
 static int swappiness_write(const struct file_write *w)
@@ -135,15 +140,15 @@ static int swappiness_write(const struct file_write *w)
 	return r < 0 ? r : group_set_swappiness(w->manager, w->group, value);
 }
 
-static int oom_control_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int oom_control_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	const struct group_record *g = group_record(r->group);
+	const struct group_record *rec = group_record(g);
 
 	return text_printf(ret, ret_len,
 			   "oom_kill_disable %" PRIu64 "\nunder_oom %" PRIu64 "\noom_kill %" PRIu64
 			   "\n",
-			   atomic_get(&g->oom_kill_disable), atomic_get(&g->under_oom),
-			   atomic_get(&g->oom_kill));
+			   atomic_get(&rec->oom_kill_disable), atomic_get(&rec->under_oom),
+			   atomic_get(&rec->oom_kill));
 }
 
 static int oom_control_write(const struct file_write *w)
@@ -156,9 +161,9 @@ static int oom_control_write(const struct file_write *w)
 
 /* Groups always count their children in: the kernel dropped the other way too, and kept the file.
  */
-static int use_hierarchy_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int use_hierarchy_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	(void)r;
+	(void)g;
 	return text_u64(ret, ret_len, 1);
 }
 
@@ -172,9 +177,9 @@ static int use_hierarchy_write(const struct file_write *w)
 	return value == 1 ? 0 : -EINVAL;
 }
 
-static int events_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int events_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	const uint64_t *events = group_record(r->group)->events;
+	const uint64_t *events = group_record(g)->events;
 
 	return text_printf(
 		ret, ret_len,
@@ -193,17 +198,17 @@ static int events_read(const struct file_read *r, char **ret, size_t *ret_len)
 
 /* A file's place names it in inode numbers and in the state file: new ones go to the end. */
 static const struct control_file table[] = {
-	{"tasks", 0644, false, tasks_read, tasks_write},
-	{"cgroup.procs", 0644, false, procs_read, procs_write},
-	{"memory.usage_in_bytes", 0444, false, usage_read, NULL},
-	{"memory.max_usage_in_bytes", 0644, false, max_usage_read, max_usage_write},
-	{"memory.limit_in_bytes", 0644, false, limit_read, limit_write},
-	{"memory.failcnt", 0644, false, failcnt_read, failcnt_write},
-	{"memory.stat", 0444, false, memory_stat_read, NULL},
-	{"memory.oom_control", 0644, false, oom_control_read, oom_control_write},
-	{"memory.swappiness", 0644, false, swappiness_read, swappiness_write},
-	{"memory.use_hierarchy", 0644, false, use_hierarchy_read, use_hierarchy_write},
-	{"memory.events", 0444, false, events_read, NULL},
+	{"tasks", 0644, .is_list = true, .scan = tasks_scan, .write = tasks_write},
+	{"cgroup.procs", 0644, .is_list = true, .scan = procs_scan, .write = procs_write},
+	{"memory.usage_in_bytes", 0444, .scan = usage_scan},
+	{"memory.max_usage_in_bytes", 0644, .scan = max_usage_scan, .write = max_usage_write},
+	{"memory.limit_in_bytes", 0644, .read = limit_read, .write = limit_write},
+	{"memory.failcnt", 0644, .read = failcnt_read, .write = failcnt_write},
+	{"memory.stat", 0444, .scan = memory_stat_scan},
+	{"memory.oom_control", 0644, .read = oom_control_read, .write = oom_control_write},
+	{"memory.swappiness", 0644, .read = swappiness_read, .write = swappiness_write},
+	{"memory.use_hierarchy", 0644, .read = use_hierarchy_read, .write = use_hierarchy_write},
+	{"memory.events", 0444, .read = events_read},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -14,9 +14,9 @@
 /* Longest text one write may have, in bytes: a page, as in the kernel. Longer: E2BIG. */
 #define FILE_WRITE_MAX 4096
 
-struct file_read {
+struct file_scan {
 	struct manager *manager;
-	struct group *group;
+	uint64_t group_id;
 	pid_t reader; /* a thread's id: pids are shown as it sees them */
 };
 
@@ -35,8 +35,11 @@ struct control_file {
 	const char *name;
 	mode_t mode;
 	bool root_only;
-	/* Under manager_rdlock(). The text, malloc'd. NULL: reading is EINVAL. */
-	int (*read)(const struct file_read *r, char **ret, size_t *ret_len);
+	bool is_list; /* its text is as long as there are processes: else less than a page */
+	/* The text, malloc'd: from what the state file has, under manager_rdlock(); or, without the
+	 * lock, from what the kernel says of each member. Both NULL: reading is EINVAL. */
+	int (*read)(const struct group *g, char **ret, size_t *ret_len);
+	int (*scan)(const struct file_scan *s, char **ret, size_t *ret_len);
 	/* [loop]. 0, -errno, or -EINPROGRESS. NULL: writing is EINVAL. */
 	int (*write)(const struct file_write *w);
 };
@@ -49,6 +52,6 @@ unsigned control_file_index(const struct group *g, const char *name);
 unsigned control_file_last(void);
 
 /* ---- memory_stat.c ---- */
-int memory_stat_read(const struct file_read *r, char **ret, size_t *ret_len);
+int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 
 #endif

@@ -10,15 +10,21 @@
 
 #include "util/util.h"
 
+static bool is_there(struct manager *m, node_t node)
+{
+	bool there;
+
+	manager_rdlock(m);
+	there = node_group(m, node);
+	manager_unlock(m);
+	return there;
+}
+
 void io_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *f = fs_of(req);
-	bool there;
 
-	manager_rdlock(f->manager);
-	there = node_group(f->manager, ino);
-	manager_unlock(f->manager);
-	if (!there) {
+	if (!is_there(f->manager, ino)) {
 		fuse_reply_err(req, ENODEV);
 		return;
 	}
@@ -39,17 +45,18 @@ void io_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* The bytes from off, malloc'd: of what this open file began to be read as, or, from its beginning,
  * of the text now. */
-static int read_at(fuse_req_t req, struct group *g, unsigned index, uint64_t handle, size_t off,
-		   size_t size, char **ret, size_t *ret_len)
+static int read_at(fuse_req_t req, node_t node, uint64_t handle, size_t off, size_t size,
+		   char **ret, size_t *ret_len)
 {
 	struct fs *f = fs_of(req);
 	char *text;
 	size_t len;
 	int r;
 
-	if (off > 0 && snapshot_get(f->snapshots, handle, off, size, ret, ret_len))
+	if (off > 0 && is_there(f->manager, node) &&
+	    snapshot_get(f->snapshots, handle, off, size, ret, ret_len))
 		return 0;
-	r = node_text(f->manager, g, index, fuse_req_ctx(req)->pid, &text, &len);
+	r = node_text(f->manager, node, fuse_req_ctx(req)->pid, &text, &len);
 	if (r < 0)
 		return r;
 	snapshot_put(f->snapshots, handle, text, len);
@@ -63,17 +70,10 @@ static int read_at(fuse_req_t req, struct group *g, unsigned index, uint64_t han
 
 void io_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct manager *m = fs_of(req)->manager;
 	cleanup_free char *text = NULL;
-	struct group *g;
 	size_t len = 0;
-	int r = -ENODEV;
+	int r = read_at(req, ino, fi->fh, (size_t)off, size, &text, &len);
 
-	manager_rdlock(m);
-	g = node_group(m, ino);
-	if (g)
-		r = read_at(req, g, node_index(ino), fi->fh, (size_t)off, size, &text, &len);
-	manager_unlock(m);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else

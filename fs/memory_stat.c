@@ -50,21 +50,42 @@ static void print_keys(FILE *out, const char *prefix, const struct group_stat *s
 	}
 }
 
-int memory_stat_read(const struct file_read *r, char **ret, size_t *ret_len)
+static int hierarchical_limit(struct manager *m, uint64_t id, uint64_t *ret)
 {
-	struct group_stat stat = {0};
+	const struct group *g;
+	uint64_t limit = 0;
+
+	manager_rdlock(m);
+	g = manager_group(m, id);
+	if (g)
+		limit = group_hierarchical_limit(g);
+	manager_unlock(m);
+	if (!g)
+		return -ENODEV;
+	*ret = limit;
+	return 0;
+}
+
+int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len)
+{
+	struct group_stat own, total;
+	uint64_t limit;
 	char *text = NULL;
 	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	FILE *out;
+	int r = group_stat(s->manager, s->group_id, &own, &total);
 
+	if (r == 0)
+		r = hierarchical_limit(s->manager, s->group_id, &limit);
+	if (r)
+		return r;
+	out = open_memstream(&text, &len);
 	if (!out)
 		return -ENOMEM;
-	group_stat(r->manager, r->group, &stat);
-	print_keys(out, "", &stat);
-	fprintf(out, "hierarchical_memory_limit %" PRIu64 "\n", group_hierarchical_limit(r->group));
+	print_keys(out, "", &own);
+	fprintf(out, "hierarchical_memory_limit %" PRIu64 "\n", limit);
 	fprintf(out, "hierarchical_memsw_limit %" PRIu64 "\n", (uint64_t)LIMIT_MAX_BYTES);
-	group_stat_add_children(r->manager, r->group, &stat);
-	print_keys(out, "total_", &stat);
+	print_keys(out, "total_", &total);
 	if (fclose(out) != 0) {
 		free(text);
 		return -ENOMEM;

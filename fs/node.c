@@ -32,24 +32,58 @@ struct group *node_group(struct manager *m, node_t node)
 	return g && (index == 0 || control_file(g, index)) ? g : NULL;
 }
 
-int node_text(struct manager *m, struct group *g, unsigned index, pid_t reader, char **ret,
-	      size_t *ret_len)
+/* NULL: the group was removed, or that is a directory. */
+static const struct control_file *node_file(struct manager *m, node_t node)
 {
-	const struct control_file *file = control_file(g, index);
-	struct file_read read = {.manager = m, .group = g, .reader = reader};
+	const struct control_file *file = NULL;
+	const struct group *g;
 
-	return file && file->read ? file->read(&read, ret, ret_len) : -EINVAL;
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g)
+		file = control_file(g, node_index(node));
+	manager_unlock(m);
+	return file;
 }
 
-off_t node_size(struct manager *m, struct group *g, unsigned index, pid_t reader)
+int node_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *ret_len)
 {
-	char *text;
-	size_t len;
+	struct file_scan scan = {.manager = m, .reader = reader};
+	const struct control_file *file = NULL;
+	const struct group *g;
+	int r = -ENODEV;
 
-	if (index == 0 || node_text(m, g, index, reader, &text, &len) < 0)
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g) {
+		scan.group_id = group_id(g);
+		file = control_file(g, node_index(node));
+		r = file && file->read ? file->read(g, ret, ret_len) : -EINVAL;
+	}
+	manager_unlock(m);
+	return file && file->scan ? file->scan(&scan, ret, ret_len) : r;
+}
+
+/*
+ * A program that trusts st_size, or has the kernel trust it (sendfile(2)), reads no further. So
+ * where the text is another one by then, and to know its length takes a look at each member, it is
+ * what sysfs says of its files, a page, which programs know to be a guess; of a list there is room
+ * for as much again.
+ */
+off_t node_size(struct manager *m, node_t node, pid_t reader)
+{
+	const struct control_file *file = node_file(m, node);
+	size_t len, page = page_size();
+	char *text;
+
+	if (!file || (!file->read && !file->scan))
+		return 0;
+	if (file->scan && !file->is_list)
+		return (off_t)page;
+	if (node_text(m, node, reader, &text, &len) < 0)
 		return 0;
 	free(text);
-	return (off_t)len;
+	return (off_t)(file->is_list ? (2 * len / page + 1) * page : len);
 }
 
 void node_stat(const struct group *g, unsigned index, off_t size, struct stat *ret)

@@ -5,8 +5,8 @@
  * anything else (group id << 8) | index of the file, with index 0 for the directory. A group's id
  * must stay below 2^55.
  *
- * All functions that take a manager or a group: between manager_rdlock() and manager_unlock(), or
- * on the manager's loop.
+ * All functions that take a manager or a group, but node_text() and node_size(): between
+ * manager_rdlock() and manager_unlock(), or on the manager's loop.
  */
 #ifndef MEMCGFS_NODE_H
 #define MEMCGFS_NODE_H
@@ -23,13 +23,14 @@ unsigned node_index(node_t node);
 /* NULL: the group was removed, or has no such file. */
 struct group *node_group(struct manager *m, node_t node);
 
-/* Text of a control file as `reader` sees it, malloc'd. -EINVAL for a directory and where reading
- * is not for. */
-int node_text(struct manager *m, struct group *g, unsigned index, pid_t reader, char **ret,
-	      size_t *ret_len);
+/*
+ * Text of a control file as `reader` sees it, malloc'd. -ENODEV when its group was removed, -EINVAL
+ * for a directory and where reading is not for. Any thread, without the lock.
+ */
+int node_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *ret_len);
 
-/* Length of that text; 0 for what has none. */
-off_t node_size(struct manager *m, struct group *g, unsigned index, pid_t reader);
+/* What st_size says: room for that text; 0 for what has none. Any thread, without the lock. */
+off_t node_size(struct manager *m, node_t node, pid_t reader);
 
 void node_stat(const struct group *g, unsigned index, off_t size, struct stat *ret);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Names, attributes and listings of the mounted tree: answered on FUSE threads, under
- * manager_rdlock(). */
+/* Names, attributes and listings of the mounted tree: answered on FUSE threads. */
 #include "fs/tree.h"
 
 #include <string.h>
@@ -11,16 +10,25 @@
 /* Bytes of one listing, whatever the client asks for. */
 #define READDIR_MAX ((size_t)64 << 10)
 
-void tree_reply_entry(fuse_req_t req, const struct group *g, unsigned index, off_t size)
+static void reply_entry(fuse_req_t req, const struct stat *st)
 {
+	bool is_dir = S_ISDIR(st->st_mode);
 	struct fuse_entry_param entry = {
-		.ino = node_of(g, index),
-		.entry_timeout = index ? FILE_ENTRY_TIMEOUT : DIR_TIMEOUT,
-		.attr_timeout = index ? FILE_ATTR_TIMEOUT : DIR_TIMEOUT,
+		.ino = st->st_ino,
+		.attr = *st,
+		.entry_timeout = is_dir ? DIR_TIMEOUT : FILE_ENTRY_TIMEOUT,
+		.attr_timeout = is_dir ? DIR_TIMEOUT : FILE_ATTR_TIMEOUT,
 	};
 
-	node_stat(g, index, size, &entry.attr);
 	fuse_reply_entry(req, &entry);
+}
+
+void tree_reply_group(fuse_req_t req, const struct group *g)
+{
+	struct stat st;
+
+	node_stat(g, 0, 0, &st);
+	reply_entry(req, &st);
 }
 
 void tree_reply_attr(fuse_req_t req, const struct stat *st)
@@ -28,7 +36,7 @@ void tree_reply_attr(fuse_req_t req, const struct stat *st)
 	fuse_reply_attr(req, st, S_ISDIR(st->st_mode) ? DIR_TIMEOUT : FILE_ATTR_TIMEOUT);
 }
 
-/* NULL: there is no such name. */
+/* NULL: there is no such name. Under the lock. */
 static struct group *find_name(struct manager *m, node_t parent, const char *name,
 			       unsigned *ret_index)
 {
@@ -39,35 +47,53 @@ static struct group *find_name(struct manager *m, node_t parent, const char *nam
 	return g && index == 0 ? group_child(g, name) : g;
 }
 
-void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* 0: there is no such name. */
+static node_t find_node(struct manager *m, node_t parent, const char *name)
 {
-	struct manager *m = fs_of(req)->manager;
-	struct group *g;
+	node_t node = 0;
 	unsigned index;
+	struct group *g;
 
 	manager_rdlock(m);
 	g = find_name(m, parent, name, &index);
 	if (g)
-		tree_reply_entry(req, g, index, node_size(m, g, index, fuse_req_ctx(req)->pid));
+		node = node_of(g, index);
+	manager_unlock(m);
+	return node;
+}
+
+/* False: its group was removed. */
+static bool stat_node(struct manager *m, node_t node, pid_t reader, struct stat *ret)
+{
+	off_t size = node_size(m, node, reader);
+	struct group *g;
+
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g)
+		node_stat(g, node_index(node), size, ret);
+	manager_unlock(m);
+	return g;
+}
+
+void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct manager *m = fs_of(req)->manager;
+	node_t node = find_node(m, parent, name);
+	struct stat st;
+
+	if (node && stat_node(m, node, fuse_req_ctx(req)->pid, &st))
+		reply_entry(req, &st);
 	else
 		fuse_reply_err(req, ENOENT);
-	manager_unlock(m);
 }
 
 void tree_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct manager *m = fs_of(req)->manager;
-	unsigned index = node_index(ino);
-	struct group *g;
 	struct stat st;
 
 	(void)fi;
-	manager_rdlock(m);
-	g = node_group(m, ino);
-	if (g)
-		node_stat(g, index, node_size(m, g, index, fuse_req_ctx(req)->pid), &st);
-	manager_unlock(m);
-	if (g)
+	if (stat_node(fs_of(req)->manager, ino, fuse_req_ctx(req)->pid, &st))
 		tree_reply_attr(req, &st);
 	else
 		fuse_reply_err(req, ENOENT);

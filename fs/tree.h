@@ -23,7 +23,7 @@ void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		  struct fuse_file_info *fi);
 void tree_statfs(fuse_req_t req, fuse_ino_t ino);
 void tree_reply_attr(fuse_req_t req, const struct stat *st);
-void tree_reply_entry(fuse_req_t req, const struct group *g, unsigned index, off_t size);
+void tree_reply_group(fuse_req_t req, const struct group *g);
 
 /* ---- io.c: what is inside a control file ---- */
 void io_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * True-up: what members use is read from /proc, and rooms are set from it. Sizes in pages.
- * Thread: the manager's loop, but group_usage_bytes() and group_publish().
+ * Thread: the manager's loop, but process_view_pages() and group_publish(); process_view() also
+ * under the lock.
  */
-#include <fcntl.h>
-#include <string.h>
 
 #include "manager/manager_private.h"
 #include "util/log.h"
@@ -72,29 +71,37 @@ static uint64_t share_saved(const struct process *p, bool fresh_only)
 	return atomic_get(&p->share_saved);
 }
 
-/*
- * RssAnon and shmem, by share where pages are shared. fresh_only: rather too much than by an old
- * share.
- */
-static uint64_t pages_of(const struct process *p, struct process_usage *u, bool fresh_only)
+struct process_view process_view(const struct process *p, bool fresh_only)
 {
-	uint64_t pages = u->rss_anon + u->rss_shmem, shmem_files;
+	return (struct process_view){
+		.status = p->status,
+		.tgid = p->tgid,
+		.shares_vm = p->shares_vm,
+		.shares_pages = process_shares_pages(p),
+		.share_saved = share_saved(p, fresh_only),
+		.shmem_files = atomic_get(&p->shmem_files),
+	};
+}
+
+uint64_t process_view_pages(const struct process_view *p, struct process_usage *u)
+{
+	uint64_t pages = u->rss_anon + u->rss_shmem;
 
 	if (p->shares_vm)
 		return 0;
-	if (process_shares_pages(p) || u->rss_shmem) {
+	if (p->shares_pages || u->rss_shmem) {
 		if (u->rss_anon + u->rss_shmem > SHARE_INLINE_PAGES)
-			pages -= MIN(pages, share_saved(p, fresh_only));
+			pages -= MIN(pages, p->share_saved);
 		else if (!process_usage_read_shared(p->tgid, u))
 			pages = u->rss_anon + u->rss_shmem;
 	}
 	/* A mapped shmem file is in rss_shmem already. */
-	shmem_files = atomic_get(&p->shmem_files);
-	return pages + shmem_files - MIN(shmem_files, u->rss_shmem);
+	return pages + p->shmem_files - MIN(p->shmem_files, u->rss_shmem);
 }
 
 bool process_count(struct process *p)
 {
+	struct process_view v;
 	struct process_usage u;
 	uint64_t before = p->pages;
 
@@ -107,7 +114,8 @@ bool process_count(struct process *p)
 	p->swap = u.swap;
 	if (p->shmem_files)
 		count_shmem_files(p);
-	p->pages = pages_of(p, &u, true);
+	v = process_view(p, true);
+	p->pages = process_view_pages(&v, &u);
 	p->active = u.state != 'S' || p->pages != before;
 	return true;
 }
@@ -240,52 +248,4 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	}
 	if (over)
 		process_stop(m, p, (pid_t)r->child);
-}
-
-static uint64_t machine_usage_bytes(void)
-{
-	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
-	char text[4096];
-	uint64_t kb = 0;
-
-	if (read_file_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *at = strstr(text, keys[i]);
-
-		if (at)
-			kb += strtoull(at + strlen(keys[i]), NULL, 10);
-	}
-	return kb << 10;
-}
-
-uint64_t process_peek(const struct process *p, struct process_usage *ret)
-{
-	return process_usage_read(p->status_fd, ret) ? 0 : pages_of(p, ret, false);
-}
-
-static uint64_t peek_subtree(struct manager *m, const struct group *top)
-{
-	uint64_t pages = 0;
-
-	for (const struct group *g = top; g; g = group_next(top, g)) {
-		const struct process *p;
-		struct process_usage u;
-
-		pages += group_cache(m, g);
-		DL_FOREACH (g->members, p)
-			pages += process_peek(p, &u);
-	}
-	return pages;
-}
-
-uint64_t group_usage_bytes(struct manager *m, struct group *g)
-{
-	uint64_t pages;
-
-	if (!g->parent)
-		return machine_usage_bytes();
-	pages = peek_subtree(m, g);
-	group_publish(g, pages);
-	return pages_to_bytes(pages);
 }

@@ -101,6 +101,19 @@ struct group *group_next(const struct group *top, const struct group *g)
 	return NULL;
 }
 
+size_t nr_members_below(const struct group *top)
+{
+	size_t nr = 0;
+
+	for (const struct group *g = top; g; g = group_next(top, g)) {
+		const struct process *p;
+
+		DL_FOREACH (g->members, p)
+			nr++;
+	}
+	return nr;
+}
+
 void group_count_event(struct group *g, enum group_event event, uint64_t n)
 {
 	atomic_inc(&g->record->events[event], n);
@@ -416,10 +429,12 @@ int group_reset_failcnt(struct manager *m, struct group *g)
 
 int group_reset_max_usage(struct manager *m, struct group *g)
 {
-	uint64_t usage = g->parent ? group_usage_bytes(m, g) : 0;
+	uint64_t usage = 0;
+	int r = g->parent ? group_usage_bytes(m, group_id(g), &usage) : 0;
 
-	atomic_put(&g->record->memory.max_usage, usage);
-	return 0;
+	if (!r)
+		atomic_put(&g->record->memory.max_usage, usage);
+	return r;
 }
 
 int group_set_swappiness(struct manager *m, struct group *g, uint64_t value)

@@ -315,20 +315,22 @@ static int pids_parse(FILE *f, pid_t **ret, size_t *ret_nr)
 	return 0;
 }
 
-/* The kernel keeps a v1 list for a while, but makes it anew for each open: a fresh open tells the
- * present. */
-int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret, size_t *ret_nr)
+int hierarchy_open_list(struct hierarchy *h, const char *path, bool threads)
 {
 	cleanup_close int dir = hierarchy_open(h, path);
-	int fd, err;
-	FILE *f;
+	int fd;
 
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, threads ? "tasks" : "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "r");
+	return fd < 0 ? -errno : fd;
+}
+
+int hierarchy_read_list(int fd, pid_t **ret, size_t *ret_nr)
+{
+	FILE *f = fdopen(fd, "r");
+	int err;
+
 	if (!f) {
 		err = -errno;
 		close(fd);
@@ -337,6 +339,15 @@ int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **
 	err = pids_parse(f, ret, ret_nr);
 	fclose(f);
 	return err;
+}
+
+/* The kernel keeps a v1 list for a while, but makes it anew for each open: a fresh open tells the
+ * present. */
+int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret, size_t *ret_nr)
+{
+	int fd = hierarchy_open_list(h, path, threads);
+
+	return fd < 0 ? fd : hierarchy_read_list(fd, ret, ret_nr);
 }
 
 /* The path in a line "N:name=NAME:/path", without the slash; NULL for another hierarchy's line. */

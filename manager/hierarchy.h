@@ -34,6 +34,10 @@ int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whol
  */
 int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret,
 		   size_t *ret_nr);
+/* The same in two steps; the second closes fd. The list is that of this group whatever becomes of
+ * its path; -ENODEV when it was removed. */
+int hierarchy_open_list(struct hierarchy *h, const char *path, bool threads);
+int hierarchy_read_list(int fd, pid_t **ret, size_t *ret_nr);
 
 /* Path of the group that pid is in, malloc'd ("" for the root); -ESRCH. */
 int hierarchy_of(struct hierarchy *h, pid_t pid, char **ret);

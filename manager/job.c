@@ -80,19 +80,6 @@ static void job_add(struct job *j, struct process *p)
 	p->nr_jobs++;
 }
 
-static size_t nr_members_below(const struct group *top)
-{
-	size_t nr = 0;
-
-	for (const struct group *g = top; g; g = group_next(top, g)) {
-		const struct process *p;
-
-		DL_FOREACH (g->members, p)
-			nr++;
-	}
-	return nr;
-}
-
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages)
 {
 	struct job *j = job_new(m, JOB_RECLAIM, nr_members_below(top));

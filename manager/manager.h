@@ -78,31 +78,35 @@ const struct file_attr *group_attr(const struct group *g, unsigned index);
 /* Settings and counters; read single u64 fields with atomic_get(). */
 const struct group_record *group_record(const struct group *g);
 
-/* ---- what a group uses [read] or [loop] ---- */
+/* The smallest limit of the group and those above it, in bytes. */
+uint64_t group_hierarchical_limit(const struct group *g);
+
+/*
+ * ---- what a group uses; 0 or -errno (-ENODEV: removed) ----
+ *
+ * Any thread, without the lock: these read files of the kernel's, which takes 10 us to 1 ms a
+ * member, and nobody waits for them meanwhile.
+ */
 
 /* Fresh from the members' /proc files and the lease map; also raises max_usage. Bytes. Includes
  * children. */
-uint64_t group_usage_bytes(struct manager *m, struct group *g);
+int group_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret);
+int group_max_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret);
 
-/* memory.stat's figures of this group alone, without children. Bytes, but for the pg* counts. */
+/* memory.stat's figures. Bytes, but for the pg* counts. */
 struct group_stat {
 	uint64_t cache, rss, rss_huge, shmem, mapped_file, dirty, writeback;
 	uint64_t refault_anon, refault_file, swap, swapcached;
 	uint64_t pgpgin, pgpgout, pgfault, pgmajfault;
 	uint64_t inactive_anon, active_anon, inactive_file, active_file, unevictable;
 };
-void group_stat(struct manager *m, struct group *g, struct group_stat *ret);
-/* Adds what a group's children use, recursively, to *sum (which has the group's own figures). */
-void group_stat_add_children(struct manager *m, struct group *g, struct group_stat *sum);
+/* Of this group alone, and with all groups below it. */
+int group_stat(struct manager *m, uint64_t id, struct group_stat *ret_own,
+	       struct group_stat *ret_total);
 
-/* The smallest limit of the group and those above it, in bytes. */
-uint64_t group_hierarchical_limit(const struct group *g);
-
-/*
- * Text of tasks (procs: cgroup.procs) with pids as the process `reader` sees them. *ret is
- * malloc'd. 0 or -errno.
- */
-int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, char **ret,
+/* Text of tasks (procs: cgroup.procs) with pids as the process `reader` sees them. *ret is
+ * malloc'd. */
+int group_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char **ret,
 		size_t *ret_len);
 
 /* Who writes: pid is a thread's id as the kernel's FUSE request gives it; for control files uid is

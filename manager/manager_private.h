@@ -38,12 +38,19 @@ struct family {
 	unsigned nr_live;
 };
 
+/* An open /proc/PID/status, closed by its last user. */
+struct status_file {
+	int fd;
+	unsigned nr_users; /* atomic */
+};
+
 struct process {
 	pid_t tgid;
 	UT_hash_handle hh;           /* shape: manager.processes */
 	struct process *prev, *next; /* shape: group.members */
 	struct group *group;         /* shape; NULL once it has gone */
-	int status_fd;               /* shape: /proc/PID/status, proves who it is */
+	struct status_file *status;  /* /proc/PID/status, proves who it is */
+	int status_fd;               /* its descriptor */
 	pid_t vm_of;                 /* shares_vm: whose it is */
 	bool shares_vm;              /* between vfork and exec: the memory is the parent's */
 	bool shared_outside;     /* who forked it is not known, and it did not exec since: may share
@@ -124,6 +131,7 @@ struct manager {
 	pthread_rwlock_t lock;                  /* shape */
 	struct group *groups[STATE_MAX_GROUPS]; /* shape: by slot */
 	struct process *processes;              /* shape: by tgid */
+	unsigned nr_moves;                      /* shape: of processes, from group to group */
 	struct lineage *adopted;                /* of what an earlier server armed */
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
@@ -168,6 +176,7 @@ char *group_path(const struct group *g);
  */
 struct group *group_next(const struct group *top, const struct group *g);
 void group_count_event(struct group *g, enum group_event event, uint64_t n);
+size_t nr_members_below(const struct group *top); /* top's own included */
 
 struct group *group_by_path(struct manager *m, const char *path);
 
@@ -240,11 +249,41 @@ int64_t group_room_wanted(const struct group *g);
 void process_on_tick(struct manager *m, const struct lease_record *r);
 /* Publish usage (pages) as g's, raising max_usage. Any thread. */
 void group_publish(struct group *g, uint64_t usage_pages);
-/* Read p's figures without changing it: rss_anon and rss_shmem by share where pages are shared.
- * Pages that count. Any thread. */
-uint64_t process_peek(const struct process *p, struct process_usage *ret);
+/* What it takes to count a process, besides its status. */
+struct process_view {
+	struct status_file *status; /* not counted as a use */
+	pid_t tgid;
+	bool shares_vm, shares_pages;
+	uint64_t share_saved, shmem_files;
+};
+/* fresh_only: rather too much than by an old share. */
+struct process_view process_view(const struct process *p, bool fresh_only);
+/* Pages that count. u: as read from its status; rss_anon and rss_shmem become its share where pages
+ * are shared. Any thread. */
+uint64_t process_view_pages(const struct process_view *v, struct process_usage *u);
 /* Pages of page cache charged to this group alone. */
 uint64_t group_cache(const struct manager *m, const struct group *g);
+
+/* ---- status_file.c: any thread ---- */
+int status_file_open(pid_t tgid, struct status_file **ret); /* 0, -ESRCH, -errno */
+struct status_file *status_file_get(struct status_file *f);
+struct status_file *status_file_put(struct status_file *f); /* NULL-safe, returns NULL */
+
+/* ---- roster.c: any thread, without the lock ---- */
+struct roster_group {
+	uint64_t cache;   /* pages charged to it alone */
+	uint64_t charged; /* pages its members brought in so far */
+	size_t nr_members;
+};
+struct roster {
+	struct roster_group *groups; /* the group itself, then those below it */
+	size_t nr_groups;
+	struct process_view *members; /* in the groups' order; their status is kept open */
+	size_t nr_members;
+	unsigned nr_moves; /* manager.nr_moves then */
+};
+int roster_new(struct manager *m, uint64_t id, struct roster **ret); /* -ENODEV: no such group */
+struct roster *roster_free(struct roster *r);                        /* NULL-safe, returns NULL */
 
 /* ---- stop.c ---- */
 void process_stopped(struct manager *m, struct process *p); /* it is: by its lease */

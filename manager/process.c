@@ -84,6 +84,7 @@ static void vm_leave(struct manager *m, struct process *p)
 struct process *process_new(struct manager *m, pid_t tgid, struct group *g, struct lineage *lineage)
 {
 	struct process *p = calloc(1, sizeof(*p));
+	int error;
 
 	if (!p)
 		return NULL;
@@ -94,16 +95,14 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g, stru
 	p->nr_threads = 1;
 	p->born_usec = p->shmem_looked = now_usec();
 	p->shared_outside = true;
-	p->status_fd = process_usage_open(tgid);
-	if (p->status_fd < 0 || p->status_fd > m->max_status_fd) {
-		int error = p->status_fd == -ESRCH ? ESRCH : ENOSPC;
-
-		if (p->status_fd >= 0)
-			close(p->status_fd);
+	error = status_file_open(tgid, &p->status);
+	if (error || p->status->fd > m->max_status_fd) {
+		status_file_put(p->status);
 		free(p);
-		errno = error;
+		errno = error == -ESRCH ? ESRCH : ENOSPC;
 		return NULL;
 	}
+	p->status_fd = p->status->fd;
 	if (lineage)
 		lineage->nr_live++;
 	manager_wrlock(m);
@@ -119,6 +118,7 @@ void process_move(struct manager *m, struct process *p, struct group *g)
 	DL_DELETE(p->group->members, p);
 	p->group = g;
 	DL_APPEND(g->members, p);
+	m->nr_moves++;
 	manager_unlock(m);
 	process_rearm(m, p);
 	if (!p->waits_for)
@@ -129,7 +129,7 @@ void process_move(struct manager *m, struct process *p, struct group *g)
 
 static void process_free(struct process *p)
 {
-	close(p->status_fd);
+	status_file_put(p->status);
 	free(p);
 }
 

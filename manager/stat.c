@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * memory.stat: a group's figures from its members' /proc files and the lease map. What no source of
- * this version tells (dirty, writeback, refaults, swap cache) is 0. Any thread, under the read
- * lock. Bytes, but for the pg* counts.
+ * this version tells (dirty, writeback, refaults, swap cache) is 0. Any thread, without the lock.
+ * Bytes, but for the pg* counts.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,58 +44,77 @@ static void add_faults(pid_t pid, struct group_stat *s)
 	s->pgmajfault += majflt;
 }
 
-static void add_member(const struct process *p, struct group_stat *s)
+/* Some files are found by pid: what they told is taken when the process was still there after it.
+ */
+static void add_member(const struct process_view *v, struct group_stat *s)
 {
+	struct group_stat by_pid = {};
 	struct process_usage u;
 
-	if (p->shares_vm || process_usage_read(p->status_fd, &u))
+	if (v->shares_vm || process_usage_read(v->status->fd, &u))
 		return;
 	if (u.rss_anon <= HUGE_LOOK_PAGES)
-		s->rss_huge += huge_bytes(p->tgid);
+		by_pid.rss_huge = huge_bytes(v->tgid);
+	add_faults(v->tgid, &by_pid);
+	if (process_usage_read(v->status->fd, &u))
+		return;
+	s->rss_huge += by_pid.rss_huge;
+	s->pgfault += by_pid.pgfault;
+	s->pgmajfault += by_pid.pgmajfault;
 	s->mapped_file += pages_to_bytes(u.rss_file + u.rss_shmem);
 	s->swap += pages_to_bytes(u.swap);
 	s->unevictable += pages_to_bytes(u.locked);
-	add_faults(p->tgid, s);
-	process_peek(p, &u);
+	process_view_pages(v, &u);
 	s->rss += pages_to_bytes(u.rss_anon);
 	s->shmem += pages_to_bytes(u.rss_shmem);
 }
 
-static uint64_t charged_here(struct manager *m, const struct group *g)
-{
-	uint64_t charged = lease_slot_get_charged(m->lease, g->slot);
-
-	for (const struct group *c = g->children; c; c = c->hh.next)
-		charged -= MIN(charged, lease_slot_get_charged(m->lease, c->slot));
-	return charged;
-}
-
-void group_stat(struct manager *m, struct group *g, struct group_stat *ret)
+static struct group_stat stat_of(const struct roster_group *g, const struct process_view *members)
 {
 	struct group_stat s = {};
-	const struct process *p;
 	uint64_t used;
 
-	DL_FOREACH (g->members, p)
-		add_member(p, &s);
-	s.inactive_file = pages_to_bytes(group_cache(m, g));
+	for (size_t i = 0; i < g->nr_members; i++)
+		add_member(&members[i], &s);
+	s.inactive_file = pages_to_bytes(g->cache);
 	s.cache = s.inactive_file + s.shmem;
 	s.active_anon = s.rss + s.shmem - MIN(s.rss + s.shmem, s.unevictable);
 	used = bytes_to_pages(s.rss + s.cache);
-	s.pgpgin = MAX(charged_here(m, g), used);
+	s.pgpgin = MAX(g->charged, used);
 	s.pgpgout = s.pgpgin - used;
-	*ret = s;
+	return s;
 }
 
-void group_stat_add_children(struct manager *m, struct group *g, struct group_stat *sum)
+static void stat_add(struct group_stat *sum, const struct group_stat *s)
 {
-	for (struct group *c = g->children; c; c = c->hh.next) {
-		struct group_stat s;
-		uint64_t *to = (uint64_t *)sum, *from = (uint64_t *)&s;
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)s;
 
-		group_stat(m, c, &s);
-		group_stat_add_children(m, c, &s);
-		for (size_t i = 0; i < sizeof(s) / sizeof(uint64_t); i++)
-			to[i] += from[i];
+	for (size_t i = 0; i < sizeof(*s) / sizeof(uint64_t); i++)
+		to[i] += from[i];
+}
+
+int group_stat(struct manager *m, uint64_t id, struct group_stat *ret_own,
+	       struct group_stat *ret_total)
+{
+	struct group_stat own = {}, total = {};
+	const struct process_view *members;
+	struct roster *roster;
+	int r = roster_new(m, id, &roster);
+
+	if (r)
+		return r;
+	members = roster->members;
+	for (size_t i = 0; i < roster->nr_groups; i++) {
+		struct group_stat s = stat_of(&roster->groups[i], members);
+
+		members += roster->groups[i].nr_members;
+		stat_add(&total, &s);
+		if (i == 0)
+			own = s;
 	}
+	roster_free(roster);
+	*ret_own = own;
+	*ret_total = total;
+	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Text of tasks and cgroup.procs: what the kernel's hierarchy lists, in the reader's pids. Any
- * thread, under the read lock. */
+ * thread, without the lock. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,18 +30,34 @@ static int translate(pid_t *pids, size_t nr, pid_t reader)
 	return 0;
 }
 
-int group_tasks(struct manager *m, struct group *g, bool procs, pid_t reader, char **ret,
+/* The kernel's list, open: a group may be renamed, and its name be another's, while it is read. */
+static int open_list(struct manager *m, uint64_t id, bool threads)
+{
+	cleanup_free char *path = NULL;
+	const struct group *g;
+	int r = -ENODEV;
+
+	manager_rdlock(m);
+	g = manager_group(m, id);
+	if (g) {
+		path = group_path(g);
+		r = path ? hierarchy_open_list(m->hierarchy, path, threads) : -ENOMEM;
+	}
+	manager_unlock(m);
+	return r;
+}
+
+int group_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char **ret,
 		size_t *ret_len)
 {
-	cleanup_free char *path = group_path(g);
 	cleanup_free pid_t *pids = NULL;
+	int fd = open_list(m, id, !procs), r;
 	size_t nr, len = 0;
 	char *text;
-	int r;
 
-	if (!path)
-		return -ENOMEM;
-	r = hierarchy_read(m->hierarchy, path, !procs, &pids, &nr);
+	if (fd < 0)
+		return fd;
+	r = hierarchy_read_list(fd, &pids, &nr);
 	if (r)
 		return r;
 	r = translate(pids, nr, reader);

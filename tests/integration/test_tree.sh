@@ -130,15 +130,49 @@ test_directory_listing() {
 		"$(find "$M/a" -maxdepth 1 -type f | wc -l)"
 }
 
-# Programs that trust st_size must not come back empty, or complain that a file shrank. The kernel itself reports 0.
+# Programs that trust st_size must not come back empty or with a part, or complain that a file shrank. Where only a look at
+# each member could tell the length it is a page, as sysfs says: programs know that for a guess.
 test_sizes() {
-	local f
+	local f size
 	need_daemon
 	group a
 	for f in "$M"/a/*; do
 		[ -f "$f" ] || continue
-		eq "st_size of $f" "$(wc -c <"$f")" "$(stat -c %s "$f")"
+		case $f in
+		*/tasks | */cgroup.procs | */memory.*usage_in_bytes | */memory.stat) size=4096 ;;
+		*) size=$(wc -c <"$f") ;;
+		esac
+		eq "st_size of $f" "$size" "$(stat -c %s "$f")"
+		eq "bytes of $f by wc" "$(cat "$f" | wc -c)" "$(wc -c <"$f")"
+		[ -r "$f" ] && cp "$f" "$T/copy"
+		eq "bytes of $f by cp" "$(wc -c <"$T/copy")" "$(cat "$f" | wc -c)"
 	done
+}
+
+# sendfile(2) gives no more than st_size said when the file was opened: a figure that grew since must not be cut.
+test_figure_grows_after_open() {
+	local usage tasks
+	need_daemon
+	need busybox
+	group a
+	eq "usage at first" 0 "$(get a/memory.usage_in_bytes)"
+	exec {usage}<"$M/a/memory.usage_in_bytes" {tasks}<"$M/a/tasks"
+	talk_in member a "$HELPERS/touch" -h 16
+	hear member || fail "no 16 MiB"
+	eq "digits of the usage" 8 "$(busybox cat <&"$usage" | tr -d '\n' | wc -c)"
+	eq "tasks" "${TALK_PID[member]}" "$(busybox cat <&"$tasks")"
+}
+
+test_long_list() {
+	need_daemon
+	need busybox
+	group a
+	talk_in member a bash -c 'for i in {1..700}; do sleep 100 & done; echo ready; read -r'
+	hear member || fail "no 700 processes"
+	gt "bytes" "$(stat -c %s "$M/a/tasks")" 4096
+	eq "tasks" "$(cat "$M/a/tasks")" "$(busybox cat "$M/a/tasks")"
+	eq "last of tasks" "$(cat "$M/a/tasks" | tail -n 1)" "$(tail -n 1 "$M/a/tasks")"
+	eq "lines" 701 "$(wc -l <"$M/a/tasks")"
 }
 
 test_busybox_cat_and_tar() {

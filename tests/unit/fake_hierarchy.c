@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The world's hierarchy, which keeps who is where, and its keeper. Thread: the test's;
- * hierarchy_read() any. */
+ * the lists any. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "manager/hierarchy.h"
 #include "tests/unit/fake_mechanisms.h"
@@ -176,27 +177,58 @@ int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whol
 	return 0;
 }
 
-int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret, size_t *ret_nr)
+/* A list is a file with what is to be listed in it. */
+struct fake_list {
+	char path[FAKE_PATH];
+	bool threads;
+};
+
+int hierarchy_open_list(struct hierarchy *h, const char *path, bool threads)
 {
-	struct fake_process *fp;
-	size_t nr = 0;
-	pid_t *pids;
+	struct fake_list list = {.threads = threads};
+	int fd;
 
 	(void)h;
 	if (!fake_dir_exists(path))
 		return -ENOENT;
+	snprintf(list.path, sizeof(list.path), "%s", path);
+	fd = memfd_create("fake list", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, &list, sizeof(list)) != sizeof(list))
+		abort();
+	return fd;
+}
+
+int hierarchy_read_list(int fd, pid_t **ret, size_t *ret_nr)
+{
+	struct fake_process *fp;
+	struct fake_list list;
+	size_t nr = 0;
+	pid_t *pids;
+
+	if (pread(fd, &list, sizeof(list), 0) != sizeof(list))
+		abort();
+	close(fd);
+	if (!fake_dir_exists(list.path))
+		return -ENODEV;
 	pids = calloc(FAKE_MAX_PROCESSES * 4, sizeof(*pids));
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; (fp = fake_by_index(i)); i++) {
-		if (!atomic_get(&fp->alive) || strcmp(fp->dir, path))
+		if (!atomic_get(&fp->alive) || strcmp(fp->dir, list.path))
 			continue;
-		for (uint64_t t = 0; t < (threads ? atomic_get(&fp->nr_threads) : 1); t++)
+		for (uint64_t t = 0; t < (list.threads ? atomic_get(&fp->nr_threads) : 1); t++)
 			pids[nr++] = fp->pid + (pid_t)t;
 	}
 	pthread_mutex_unlock(&lock);
 	*ret = pids;
 	*ret_nr = nr;
 	return 0;
+}
+
+int hierarchy_read(struct hierarchy *h, const char *path, bool threads, pid_t **ret, size_t *ret_nr)
+{
+	int fd = hierarchy_open_list(h, path, threads);
+
+	return fd < 0 ? fd : hierarchy_read_list(fd, ret, ret_nr);
 }
 
 int hierarchy_of(struct hierarchy *h, pid_t pid, char **ret)

@@ -300,8 +300,11 @@ __attribute__((no_sanitize_address)) long syscall(long number, ...)
 
 int process_usage_read(int fd, struct process_usage *ret)
 {
-	const struct fake_process *fp = by_fd(fd);
+	const struct fake_process *fp;
 
+	if (world.on_usage_read)
+		world.on_usage_read();
+	fp = by_fd(fd);
 	if (!fp)
 		abort(); /* a descriptor that was closed, or given to something else */
 	if (!atomic_get(&fp->alive))

@@ -75,6 +75,7 @@ struct fake_world {
 	void (*on_attach)(void);   /* in hierarchy_attach(), before the process is moved */
 	void (*on_attached)(void); /* and after it was */
 	void (*on_look)(const struct fake_process *fp); /* in hierarchy_of() */
+	void (*on_usage_read)(void);                    /* in process_usage_read(), any thread */
 
 	/* What happened. */
 	unsigned nr_page_out, nr_cache_drop, nr_keeper_replace, nr_thread_moves;

@@ -218,6 +218,14 @@ int limit_set(struct group *g, uint64_t limit_pages)
 	return w.error;
 }
 
+uint64_t usage_bytes_now(const struct group *g)
+{
+	uint64_t bytes = UINT64_MAX;
+
+	CU_ASSERT_EQUAL(group_usage_bytes(mgr, group_id(g), &bytes), 0);
+	return bytes;
+}
+
 uint64_t usage_pages(const struct group *g)
 {
 	return bytes_to_pages(g->record->memory.usage);

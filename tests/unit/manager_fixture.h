@@ -64,6 +64,7 @@ void limit_write(struct limit_write *w, struct group *g, uint64_t limit_pages);
 int limit_set(struct group *g, uint64_t limit_pages);
 
 uint64_t usage_pages(const struct group *g); /* as published */
+uint64_t usage_bytes_now(const struct group *g);
 int64_t room_of(const struct group *g);
 uint64_t failcnt(const struct group *g);
 unsigned nr_waiters(const struct group *g);

@@ -150,7 +150,7 @@ static void test_to_root(void)
 
 	CU_ASSERT_EQUAL(attach(root, x), 0);
 	is_member(x, root);
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, a), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(a), 0);
 	/* Who was in none stays unknown. */
 	CU_ASSERT_EQUAL(attach(root, y), 0);
 	is_nobody(y);

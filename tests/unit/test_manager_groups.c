@@ -31,7 +31,7 @@ static void test_root(void)
 	CU_ASSERT_EQUAL(group_attr(root, 1)->mode, S_IFREG | 0644);
 	CU_ASSERT_EQUAL(group_record(root)->memory.limit, LIMIT_MAX_BYTES);
 	CU_ASSERT_EQUAL(group_record(root)->swappiness, 60);
-	CU_ASSERT(group_usage_bytes(mgr, root) > 0); /* the machine's */
+	CU_ASSERT(usage_bytes_now(root) > 0); /* the machine's */
 	limit_write(&w, root, 1000);
 	CU_ASSERT_EQUAL(w.nr_done, 1);
 	CU_ASSERT_EQUAL(w.error, -EINVAL);
@@ -260,7 +260,7 @@ static void test_settings(void)
 
 	/* The greatest usage is kept until it is reset, to what is used then. */
 	atomic_put(&fp->rss_anon, 40);
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, a), pages_to_bytes(40));
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(40));
 	CU_ASSERT_EQUAL(group_record(a)->memory.usage, pages_to_bytes(40));
 	CU_ASSERT_EQUAL(group_record(a)->memory.max_usage, pages_to_bytes(100));
 	CU_ASSERT_EQUAL(group_reset_max_usage(mgr, a), 0);
@@ -303,8 +303,8 @@ static void test_usage(void)
 	y->rss_file = 500; /* mapped files are page cache, not the member's */
 	y->swap = 70;
 	world_read_file(x, 1, 5);
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, b), pages_to_bytes(1030));
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, a), pages_to_bytes(1135));
+	CU_ASSERT_EQUAL(usage_bytes_now(b), pages_to_bytes(1030));
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(1135));
 	CU_ASSERT_EQUAL(limit_set(a, 5000), 0);
 	CU_ASSERT_EQUAL(limit_set(b, 6000), 0);
 	CU_ASSERT_EQUAL(group_hierarchical_limit(b), pages_to_bytes(5000));
@@ -319,7 +319,7 @@ static void test_stat(void)
 		     *c = group_make(b, "c");
 	struct fake_process *x = member_make(a, 100), *y = member_make(b, 1000),
 			    *z = member_make(c, 7);
-	struct group_stat s;
+	struct group_stat s, sum;
 
 	y->rss_shmem = 30;
 	y->rss_file = 500;
@@ -328,7 +328,7 @@ static void test_stat(void)
 	world_touch(x, 160);
 	world_touch(y, 80);
 	world_read_file(x, 1, 5);
-	group_stat(mgr, a, &s);
+	CU_ASSERT_EQUAL(group_stat(mgr, group_id(a), &s, &sum), 0);
 	CU_ASSERT_EQUAL(s.rss, pages_to_bytes(260));
 	CU_ASSERT_EQUAL(s.cache, pages_to_bytes(5));
 	CU_ASSERT_EQUAL(s.swap, 0);
@@ -338,21 +338,21 @@ static void test_stat(void)
 	/* Charged here, without the child's 80; but never less than is used. */
 	CU_ASSERT_EQUAL(s.pgpgin, 265);
 	CU_ASSERT_EQUAL(s.pgpgout, 0);
-	group_stat_add_children(mgr, a, &s);
-	CU_ASSERT_EQUAL(s.rss, pages_to_bytes(260 + 1080 + 7));
-	CU_ASSERT_EQUAL(s.shmem, pages_to_bytes(30));
-	CU_ASSERT_EQUAL(s.cache, pages_to_bytes(35));
-	CU_ASSERT_EQUAL(s.mapped_file, pages_to_bytes(530));
-	CU_ASSERT_EQUAL(s.swap, pages_to_bytes(70));
-	CU_ASSERT_EQUAL(s.unevictable, pages_to_bytes(20));
-	CU_ASSERT_EQUAL(s.active_anon, pages_to_bytes(260 + 1080 + 7 + 30 - 20));
-	CU_ASSERT_EQUAL(s.pgfault, 3 * (100 + 7));
+	CU_ASSERT_EQUAL(sum.rss, pages_to_bytes(260 + 1080 + 7));
+	CU_ASSERT_EQUAL(sum.shmem, pages_to_bytes(30));
+	CU_ASSERT_EQUAL(sum.cache, pages_to_bytes(35));
+	CU_ASSERT_EQUAL(sum.mapped_file, pages_to_bytes(530));
+	CU_ASSERT_EQUAL(sum.swap, pages_to_bytes(70));
+	CU_ASSERT_EQUAL(sum.unevictable, pages_to_bytes(20));
+	CU_ASSERT_EQUAL(sum.active_anon, pages_to_bytes(260 + 1080 + 7 + 30 - 20));
+	CU_ASSERT_EQUAL(sum.pgfault, 3 * (100 + 7));
 	CU_ASSERT_EQUAL(z->nr_stops, 0);
 	/* What was charged and is no longer used was paged out, or freed. */
 	atomic_put(&x->rss_anon, 10);
-	group_stat(mgr, a, &s);
+	CU_ASSERT_EQUAL(group_stat(mgr, group_id(a), &s, &sum), 0);
 	CU_ASSERT_EQUAL(s.pgpgin, 165);
 	CU_ASSERT_EQUAL(s.pgpgout, 150);
+	CU_ASSERT_EQUAL(group_stat(mgr, group_id(a) + ((uint64_t)1 << 32), &s, &sum), -ENODEV);
 }
 
 static void test_tasks(void)
@@ -364,17 +364,17 @@ static void test_tasks(void)
 	size_t len = 0;
 
 	x->nr_threads = 2;
-	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, a, true, getpid(), &procs, &len), 0);
+	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, group_id(a), true, getpid(), &procs, &len), 0);
 	snprintf(want, sizeof(want), "%d\n%d\n", x->pid, y->pid);
 	CU_ASSERT_STRING_EQUAL(procs, want);
 	CU_ASSERT_EQUAL(len, strlen(want));
-	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, a, false, getpid(), &threads, &len), 0);
+	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, group_id(a), false, getpid(), &threads, &len), 0);
 	snprintf(want, sizeof(want), "%d\n%d\n%d\n", x->pid, x->pid + 1, y->pid);
 	CU_ASSERT_STRING_EQUAL(threads, want);
 	world_exit(x);
 	world_exit(y);
 	world_run();
-	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, a, true, getpid(), &none, &len), 0);
+	CU_ASSERT_EQUAL_FATAL(group_tasks(mgr, group_id(a), true, getpid(), &none, &len), 0);
 	CU_ASSERT_STRING_EQUAL(none, "");
 	CU_ASSERT_EQUAL(len, 0);
 }

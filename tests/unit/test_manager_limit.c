@@ -295,7 +295,7 @@ static void test_cache_first(void)
 	world_read_file(z, 3, 500);
 	world_read_file(x, 1, 300);
 	world_read_file(y, 2, 300);
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, a), pages_to_bytes(800));
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(800));
 	CU_ASSERT_FALSE(stands(y));
 	world_read_file(y, 2, 200);
 	CU_ASSERT(stands(y));
@@ -409,7 +409,7 @@ static void test_share_by_worker(void)
 	CU_ASSERT_EQUAL(world.nr_page_out, 0);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
 	CU_ASSERT_EQUAL(usage_pages(a), 20000);
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, a), pages_to_bytes(20000));
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(20000));
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,7 @@
 
 static uint64_t usage_now(struct group *g)
 {
-	return bytes_to_pages(group_usage_bytes(mgr, g));
+	return bytes_to_pages(usage_bytes_now(g));
 }
 
 static unsigned nr_members(const struct group *g)

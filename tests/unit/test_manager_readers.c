@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Readers on other threads, under manager_rdlock(), while the loop makes, fills, moves and removes
- * groups and processes. What is checked is that nobody reads nonsense; that nobody reads what is
- * being written or was freed is for the sanitizers to say.
+ * Readers on other threads while the loop makes, fills, moves and removes groups and processes.
+ * What is checked is that nobody reads nonsense; that nobody reads what is being written or was
+ * freed is for the sanitizers to say. A reader in the middle keeps nobody from anything.
  */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,72 +26,96 @@ static struct {
 
 struct reader {
 	pthread_t thread;
-	void (*look)(struct reader *r, struct group *g);
+	void (*look)(struct reader *r, uint64_t id);
 	uint64_t nr_looks;
 	uint64_t nr_nonsense;
 };
+
+/* Ids of the groups there are now. */
+static unsigned list_groups(uint64_t ids[FAKE_MAX_DIRS])
+{
+	unsigned nr = 0;
+
+	manager_rdlock(readers.m);
+	for (struct group *g = group_first_child(manager_root(readers.m)); g;
+	     g = group_next_sibling(g))
+		ids[nr++] = group_id(g);
+	manager_unlock(readers.m);
+	return nr;
+}
 
 static void *reader_main(void *userdata)
 {
 	struct reader *r = userdata;
 
 	while (!__atomic_load_n(&readers.stop, __ATOMIC_RELAXED)) {
-		struct group *root;
+		uint64_t ids[FAKE_MAX_DIRS];
+		unsigned nr = list_groups(ids);
 
-		manager_rdlock(readers.m);
-		root = manager_root(readers.m);
-		for (struct group *g = group_first_child(root); g; g = group_next_sibling(g)) {
-			r->look(r, g);
+		for (unsigned i = 0; i < nr; i++) {
+			r->look(r, ids[i]);
 			__atomic_fetch_add(&r->nr_looks, 1, __ATOMIC_RELAXED);
 		}
-		manager_unlock(readers.m);
 		sched_yield(); /* the lock prefers the loop, but does not know whose turn it is next
 				*/
 	}
 	return NULL;
 }
 
-/* ---- readers ---- */
+/* ---- readers: any group may have been removed meanwhile ---- */
 
-static void look_usage(struct reader *r, struct group *g)
+static void look_usage(struct reader *r, uint64_t id)
 {
-	r->nr_nonsense += group_usage_bytes(readers.m, g) >
-			  pages_to_bytes(FAKE_MAX_PROCESSES * MAX_PAGES);
+	uint64_t bytes = 0;
+	int error = group_usage_bytes(readers.m, id, &bytes);
+
+	r->nr_nonsense += (error && error != -ENODEV) ||
+			  bytes > pages_to_bytes(FAKE_MAX_PROCESSES * MAX_PAGES);
 }
 
-static void look_stat(struct reader *r, struct group *g)
+static void look_stat(struct reader *r, uint64_t id)
 {
-	struct group_stat s;
+	struct group_stat s = {}, sum = {};
+	int error = group_stat(readers.m, id, &s, &sum);
 
-	group_stat(readers.m, g, &s);
-	group_stat_add_children(readers.m, g, &s);
-	r->nr_nonsense += s.rss > pages_to_bytes(FAKE_MAX_PROCESSES * MAX_PAGES) ||
-			  s.pgpgin < s.pgpgout;
+	r->nr_nonsense += (error && error != -ENODEV) ||
+			  sum.rss > pages_to_bytes(FAKE_MAX_PROCESSES * MAX_PAGES) ||
+			  sum.pgpgin < sum.pgpgout || s.rss > sum.rss;
 }
 
-static void look_tasks(struct reader *r, struct group *g)
+static void look_tasks(struct reader *r, uint64_t id)
 {
 	char *text = NULL;
 	size_t len = 0;
-	int error = group_tasks(readers.m, g, true, getpid(), &text, &len);
+	int error = group_tasks(readers.m, id, true, getpid(), &text, &len);
 
 	/* The kernel's hierarchy is a step ahead of ours, so that a group may be gone from it. */
-	r->nr_nonsense += error ? error != -ENOENT : strlen(text) != len;
+	r->nr_nonsense += error ? error != -ENOENT && error != -ENODEV : strlen(text) != len;
 	free(text);
 }
 
-static void look_shape(struct reader *r, struct group *g)
+static unsigned shape_nonsense(const struct group *g, uint64_t id)
 {
 	const struct file_attr *attr = group_attr(g, 1);
-	unsigned nr = 0;
+	unsigned nr = 0, nonsense = 0;
 
-	r->nr_nonsense += manager_group(readers.m, group_id(g)) != g ||
-			  group_child(group_parent(g), group_name(g)) != g;
-	r->nr_nonsense += (attr->mode & S_IFMT) != S_IFREG || attr->uid != attr->gid;
-	r->nr_nonsense += group_hierarchical_limit(g) > LIMIT_MAX_BYTES;
+	nonsense += group_id(g) != id || group_child(group_parent(g), group_name(g)) != g;
+	nonsense += (attr->mode & S_IFMT) != S_IFREG || attr->uid != attr->gid;
+	nonsense += group_hierarchical_limit(g) > LIMIT_MAX_BYTES;
 	for (struct group *c = group_first_child(g); c; c = group_next_sibling(c))
 		nr++;
-	r->nr_nonsense += nr != group_nr_children(g);
+	return nonsense + (nr != group_nr_children(g));
+}
+
+static void look_shape(struct reader *r, uint64_t id)
+{
+	const struct group *g;
+
+	manager_rdlock(readers.m);
+	g = manager_group(readers.m, id);
+	if (g)
+		r->nr_nonsense += shape_nonsense(g, id);
+	manager_unlock(readers.m);
 }
 
 static void readers_start(struct reader *r, size_t nr)
@@ -210,6 +235,128 @@ static void test_readers(void)
 	}
 }
 
+/* ---- a reader in the middle: held at the first process it looks at ---- */
+
+static struct {
+	sem_t reached, go;
+	pthread_t thread;
+	uint64_t id;
+	int error;
+	uint64_t usage;
+	struct group_stat own, total;
+} held;
+static _Thread_local bool hold_me;
+
+static void hold(void)
+{
+	if (!hold_me)
+		return;
+	hold_me = false;
+	sem_post(&held.reached);
+	sem_wait(&held.go);
+}
+
+static void *usage_main(void *userdata)
+{
+	hold_me = true;
+	held.error = group_usage_bytes(mgr, held.id, &held.usage);
+	return userdata;
+}
+
+static void *stat_main(void *userdata)
+{
+	hold_me = true;
+	held.error = group_stat(mgr, held.id, &held.own, &held.total);
+	return userdata;
+}
+
+static void held_start(void *(*reader)(void *), const struct group *g)
+{
+	held.id = group_id(g);
+	held.usage = 0;
+	sem_init(&held.reached, 0, 0);
+	sem_init(&held.go, 0, 0);
+	world.on_usage_read = hold;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&held.thread, NULL, reader, NULL), 0);
+	sem_wait(&held.reached);
+}
+
+static void held_go_on(void)
+{
+	sem_post(&held.go);
+	pthread_join(held.thread, NULL);
+	world.on_usage_read = NULL;
+	sem_destroy(&held.reached);
+	sem_destroy(&held.go);
+}
+
+/* Its descriptor stays what it was: nobody who is opened meanwhile is read in its place. */
+static void test_exit_meanwhile(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = member_make(a, 50), *z;
+
+	held_start(usage_main, a);
+	world_exit(x);
+	z = world_fork(y, false);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(x));
+	CU_ASSERT_PTR_NOT_NULL(member(z));
+	held_go_on();
+	CU_ASSERT_EQUAL(held.error, 0);
+	CU_ASSERT_EQUAL(held.usage, pages_to_bytes(50)); /* those who were members then */
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(100));
+}
+
+static void test_stat_meanwhile(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *x = member_make(a, 100), *y = member_make(group_make(a, "b"), 50);
+
+	held_start(stat_main, a);
+	world_exit(x);
+	world_fork(y, false);
+	world_run();
+	held_go_on();
+	CU_ASSERT_EQUAL(held.error, 0);
+	CU_ASSERT_EQUAL(held.own.rss, 0);
+	CU_ASSERT_EQUAL(held.own.pgfault, 0);
+	CU_ASSERT_EQUAL(held.total.rss, pages_to_bytes(50));
+	CU_ASSERT_EQUAL(held.total.pgfault, 107);
+}
+
+static void test_rmdir_meanwhile(void)
+{
+	struct group *root = manager_root(mgr), *a = group_make(root, "a");
+	struct fake_process *x = member_make(a, 100);
+
+	held_start(usage_main, a);
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0);
+	a = group_make(root, "a");
+	held_go_on();
+	CU_ASSERT_EQUAL(held.error, -ENODEV);
+	CU_ASSERT_EQUAL(a->record->memory.max_usage, 0);
+}
+
+/* What grows where it moved to is not the peak of where it was. */
+static void test_move_meanwhile(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct group *b = group_make(manager_root(mgr), "b");
+	struct fake_process *x = member_make(a, 100);
+
+	held_start(usage_main, a);
+	process_move(mgr, member(x), b);
+	atomic_put(&x->rss_anon, 5000);
+	held_go_on();
+	CU_ASSERT_EQUAL(held.error, 0);
+	CU_ASSERT_EQUAL(bytes_to_pages(a->record->memory.max_usage), 100);
+	CU_ASSERT_EQUAL(usage_bytes_now(a), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(b), pages_to_bytes(5000));
+}
+
 /* Requests from many threads at once, each run once, while records come in. */
 #define NR_SUBMITTERS 4
 #define NR_REQUESTS   200
@@ -264,6 +411,10 @@ static void test_submitters(void)
 int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"readers while the loop works", test_readers},
+			       {"exit and fork while a reader reads", test_exit_meanwhile},
+			       {"the same for memory.stat", test_stat_meanwhile},
+			       {"rmdir while a reader reads", test_rmdir_meanwhile},
+			       {"a move while a reader reads", test_move_meanwhile},
 			       {"requests from many threads", test_submitters},
 			       CU_TEST_INFO_NULL};
 

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a group uses now, for who reads memory.usage_in_bytes and its like. Any thread, without the
+ * lock. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "util/util.h"
+
+static uint64_t machine_usage_bytes(void)
+{
+	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
+	char text[4096];
+	uint64_t kb = 0;
+
+	if (read_file_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *at = strstr(text, keys[i]);
+
+		if (at)
+			kb += strtoull(at + strlen(keys[i]), NULL, 10);
+	}
+	return kb << 10;
+}
+
+static uint64_t roster_pages(const struct roster *r)
+{
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < r->nr_groups; i++)
+		pages += r->groups[i].cache;
+	for (size_t i = 0; i < r->nr_members; i++) {
+		struct process_usage u;
+
+		if (!process_usage_read(r->members[i].status->fd, &u))
+			pages += process_view_pages(&r->members[i], &u);
+	}
+	return pages;
+}
+
+/* What moved on while it was read, and grew elsewhere, must not be this group's peak. */
+static int publish(struct manager *m, uint64_t id, const struct roster *r, uint64_t pages)
+{
+	struct group *g;
+
+	manager_rdlock(m);
+	g = manager_group(m, id);
+	if (g && r->nr_moves == m->nr_moves)
+		group_publish(g, pages);
+	manager_unlock(m);
+	return g ? 0 : -ENODEV;
+}
+
+int group_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret)
+{
+	struct roster *roster;
+	uint64_t pages;
+	int r;
+
+	if (id == group_id(manager_root(m))) {
+		*ret = machine_usage_bytes();
+		return 0;
+	}
+	r = roster_new(m, id, &roster);
+	if (r)
+		return r;
+	pages = roster_pages(roster);
+	r = publish(m, id, roster, pages);
+	roster_free(roster);
+	if (!r)
+		*ret = pages_to_bytes(pages);
+	return r;
+}
+
+/* The peak is never below what the usage is now. */
+int group_max_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret)
+{
+	const struct group *g;
+	uint64_t usage, max = 0;
+	int r = group_usage_bytes(m, id, &usage);
+
+	if (r)
+		return r;
+	manager_rdlock(m);
+	g = manager_group(m, id);
+	if (g)
+		max = atomic_get(&g->record->memory.max_usage);
+	manager_unlock(m);
+	if (!g)
+		return -ENODEV;
+	*ret = max;
+	return 0;
+}
