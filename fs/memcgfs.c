@@ -18,6 +18,7 @@
 #include "manager/guard.h"
 #include "manager/hierarchy.h"
 #include "manager/keeper.h"
+#include "manager/pid_namespace.h"
 #include "util/log.h"
 #include "util/util.h"
 
@@ -93,6 +94,21 @@ static int server(struct keeper_link *link, void *userdata)
 
 /* ---- set-up ---- */
 
+static int check_pid_namespace(void)
+{
+	int r = pid_namespace_is_initial();
+
+	if (r > 0)
+		return 0;
+	if (r < 0) {
+		log_error("cannot tell the pid namespace by /proc/self/ns/pid: %s", strerror(-r));
+		return r;
+	}
+	log_error("this is not the initial pid namespace, whose pids BPF programs see: start it "
+		  "outside of the container, or with the host's pid namespace");
+	return -EOPNOTSUPP;
+}
+
 static int setup_state(struct daemon *d)
 {
 	const char *path;
@@ -145,8 +161,11 @@ static int setup_lease(struct daemon *d)
 
 static int setup(struct daemon *d)
 {
-	int err = setup_state(d);
+	int err = check_pid_namespace();
 
+	if (err < 0)
+		return err;
+	err = setup_state(d);
 	if (err < 0)
 		return err;
 	err = setup_lease(d);

@@ -17,6 +17,21 @@
 #define NSFS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
 #define NSFS_GET_PID_IN_PIDNS   _IOR(0xb7, 0x8, int)
 
+/* PID_NS_INIT_INO of <linux/nsfs.h> in 6.18, and so since 3.8. */
+#define INITIAL_INO 0xEFFFFFFCU
+
+int pid_namespace_is_initial(void)
+{
+	struct stat st;
+
+	if (!stat("/proc/self/ns/pid", &st))
+		return st.st_ino == INITIAL_INO;
+	/* A kernel without pid namespaces has the directory, but not the file. */
+	if (errno == ENOENT && !access("/proc/self/ns", F_OK))
+		return 1;
+	return -errno;
+}
+
 /* A process of our own namespace has one pid, as far as we see; one further down has several. */
 static bool has_one_pid(pid_t pid)
 {

@@ -5,6 +5,10 @@
 
 #include <sys/types.h>
 
+/* Is this process in the initial one, whose pids BPF programs see? 1, 0, or -errno: /proc does not
+ * tell. */
+int pid_namespace_is_initial(void);
+
 /*
  * Descriptor of the pid namespace of process (or thread) `of`; -ENOENT when it is our own, so that
  * there is nothing to translate; -errno.

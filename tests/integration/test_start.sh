@@ -182,6 +182,17 @@ test_no_dev_fuse() {
 	grep -q fuse "$T/err" || fail "the message does not tell of /dev/fuse"
 }
 
+test_pid_namespace() {
+	# shellcheck disable=SC2046 # words
+	{
+		refused "a pid namespace" unshare -p -f --mount-proc $(memcgfs "$M")
+		grep -q 'pid namespace' "$T/err" || fail "the message does not tell of the pid namespace"
+		refused "a pid namespace, in the foreground" unshare -p -f --mount-proc $(memcgfs -f "$M")
+		refused "a pid namespace with the /proc of another" unshare -p -f $(memcgfs "$M")
+	}
+	[ ! -e "$T/state" ] || fail "there is a state directory"
+}
+
 test_no_perf_events() {
 	# shellcheck disable=SC2046 # words
 	refused "no perf events" "$HELPERS/deny" perf $(memcgfs "$M")
