@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,7 +16,12 @@
 
 #define ZRAM_CONTROL "/sys/class/zram-control/"
 
-static int device = -1;
+/*
+ * Above all others: what went to another's device comes back into memory when that is turned off.
+ */
+#define PRIORITY SWAP_FLAG_PRIO_MASK
+
+static int device = -1, lock_fd = -1;
 static pid_t guard = -1;
 static char device_path[32];
 
@@ -103,23 +109,43 @@ static void end_guard(void)
 	guard = -1;
 }
 
+/* One test after the other, on the whole machine: they would have the same priority. Held by the
+ * guard, too. */
+static int lock(void)
+{
+	lock_fd = open(ZRAM_CONTROL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock_fd < 0)
+		return -errno;
+	return flock(lock_fd, LOCK_EX) < 0 ? -errno : 0;
+}
+
+static int unlock(int result)
+{
+	if (lock_fd >= 0)
+		close(lock_fd);
+	lock_fd = -1;
+	return result;
+}
+
 int own_swap_on(unsigned mib)
 {
 	uint32_t nr_pages = (uint32_t)(((uint64_t)mib << 20) / page_size());
-	int error = device_add(mib);
+	int error = lock();
 
+	if (!error)
+		error = device_add(mib);
 	if (!error)
 		error = write_header(device_path, nr_pages);
 	if (!error)
 		error = start_guard();
-	if (!error && swapon(device_path, SWAP_FLAG_PREFER | 10) < 0)
+	if (!error && swapon(device_path, SWAP_FLAG_PREFER | PRIORITY) < 0)
 		error = -errno;
 	if (!error)
 		return 0;
 	end_guard();
 	if (device >= 0)
 		device_remove();
-	return error;
+	return unlock(error);
 }
 
 int own_swap_off(void)
@@ -127,5 +153,5 @@ int own_swap_off(void)
 	if (device < 0)
 		return 0;
 	end_guard();
-	return take_down();
+	return unlock(take_down());
 }

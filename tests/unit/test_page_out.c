@@ -17,6 +17,8 @@
 #include "tests/unit/own_swap.h"
 #include "util/util.h"
 
+/* Room for our 80 MiB beside what others on the machine page out meanwhile. */
+#define SWAP_MIB  1024
 #define MIB       ((size_t)1 << 20)
 #define MIB_PAGES ((int64_t)(MIB / page_size()))
 /* A child's own pages besides those it was told to have; twice that under a sanitizer. */
@@ -26,7 +28,7 @@ static int swap_error;
 
 static int suite_init(void)
 {
-	swap_error = own_swap_on(256);
+	swap_error = own_swap_on(SWAP_MIB);
 	if (swap_error)
 		printf("  (no swap of our own: %s; page-out is not tried) ", strerror(-swap_error));
 	return 0;
