@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Page-out of real processes to a swap device of the test's own, and the kill of last resort. */
-#include <CUnit/Basic.h>
+/* Page-out of real processes to a swap device of the test's own. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,17 +9,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "accounting/process_usage.h"
 #include "reclaim/present_runs.h"
 #include "reclaim/reclaim.h"
 #include "tests/unit/deny_syscall.h"
 #include "tests/unit/own_swap.h"
-#include "util/util.h"
+#include "tests/unit/stopped_child.h"
 
 /* Room for our 80 MiB beside what others on the machine page out meanwhile. */
-#define SWAP_MIB  1024
-#define MIB       ((size_t)1 << 20)
-#define MIB_PAGES ((int64_t)(MIB / page_size()))
+#define SWAP_MIB 1024
 /* A child's own pages besides those it was told to have; twice that under a sanitizer. */
 #define OTHER_PAGES (4 * MIB_PAGES)
 
@@ -39,125 +35,26 @@ static int suite_clean(void)
 	return own_swap_off();
 }
 
-/* What a child does before it says that it is ready and stops; a later SIGCONT lets it end. */
-typedef void *(*child_fn)(void);
-/* After the SIGCONT. Its result is the exit status. */
-typedef int (*check_fn)(void *memory);
-
-static char *map(size_t size, int flags)
-{
-	char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags, -1, 0);
-
-	if (at == MAP_FAILED)
-		_exit(3);
-	return at;
-}
-
-static char *fill(char *at, size_t size)
-{
-	for (size_t i = 0; i < size; i += page_size())
-		memset(at + i, (int)(i / page_size() % 255 + 1), 64);
-	return at;
-}
-
-static int check(const char *at, size_t size)
-{
-	for (size_t i = 0; i < size; i += page_size())
-		for (size_t j = 0; j < 64; j++)
-			if ((unsigned char)at[i + j] != i / page_size() % 255 + 1)
-				return 1;
-	return 0;
-}
-
-struct child {
-	struct reclaim_process process;
-};
-
-static struct process_usage usage(const struct child *c)
-{
-	struct process_usage u = {0};
-
-	CU_ASSERT_EQUAL(process_usage_read(c->process.proc_fd, &u), 0);
-	return u;
-}
-
-static uint64_t resident(const struct child *c)
-{
-	struct process_usage u = usage(c);
-
-	return u.rss_anon + u.rss_shmem;
-}
-
-/* Started, set up, and stopped. */
-static struct child start(child_fn set_up, check_fn then)
-{
-	struct child c = {{.pid = fork(), .proc_fd = -1}};
-	int status = 0;
-
-	if (c.process.pid == 0) {
-		void *memory = set_up();
-
-		raise(SIGSTOP);
-		_exit(then ? then(memory) : 0);
-	}
-	CU_ASSERT_FATAL(c.process.pid > 0);
-	CU_ASSERT_EQUAL(waitpid(c.process.pid, &status, WUNTRACED), c.process.pid);
-	CU_ASSERT_FATAL(WIFSTOPPED(status));
-	c.process.proc_fd = process_usage_open(c.process.pid);
-	c.process.rss = resident(&c);
-	return c;
-}
-
-static int finish(struct child *c)
-{
-	int status = -1;
-
-	kill(c->process.pid, SIGCONT);
-	CU_ASSERT_EQUAL(waitpid(c->process.pid, &status, 0), c->process.pid);
-	close(c->process.proc_fd);
-	return status;
-}
-
-static void *private_64(void)
-{
-	return fill(map(64 * MIB, MAP_PRIVATE), 64 * MIB);
-}
-
-static int check_64(void *memory)
-{
-	return check(memory, 64 * MIB);
-}
-
-static void *private_16(void)
-{
-	return fill(map(16 * MIB, MAP_PRIVATE), 16 * MIB);
-}
-
-static int check_16(void *memory)
-{
-	return check(memory, 16 * MIB);
-}
-
 static void *shared_16(void)
 {
-	return fill(map(16 * MIB, MAP_SHARED), 16 * MIB);
+	return child_fill(child_map(16 * MIB, MAP_SHARED), 16 * MIB);
 }
 
 /* Half, then all: and every byte is there when it is read again. */
 static void page_out_64(void)
 {
-	struct child c = start(private_64, check_64);
-	uint64_t before = resident(&c);
+	struct child c = child_start(private_64, check_64);
+	uint64_t before = child_resident(&c);
 	int64_t got = page_out(&c.process, 1, 32 * (uint64_t)MIB_PAGES, false);
 
 	CU_ASSERT(got >= 32 * MIB_PAGES && got <= 33 * MIB_PAGES);
 	CU_ASSERT_EQUAL(c.process.nr_paged_out, (uint64_t)got);
-	CU_ASSERT(resident(&c) <= before - (uint64_t)got);
+	CU_ASSERT(child_resident(&c) <= before - (uint64_t)got);
 	CU_ASSERT(c.process.hand != 0);
 	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, false);
 	CU_ASSERT(got >= 31 * MIB_PAGES);
-	CU_ASSERT(resident(&c) <= before - 63 * (uint64_t)MIB_PAGES);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT(child_resident(&c) <= before - 63 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 static void test_anonymous(void)
@@ -176,7 +73,7 @@ static void test_hand(void)
 
 	if (swap_error)
 		return;
-	c = start(private_16, check_16);
+	c = child_start(private_16, check_16);
 	for (int i = 0; i < 15; i++) {
 		CU_ASSERT(page_out(&c.process, 1, (uint64_t)MIB_PAGES, false) >= MIB_PAGES);
 		turns += c.process.hand < hand;
@@ -186,7 +83,7 @@ static void test_hand(void)
 	/* From its last page on there is nothing; it wraps. */
 	c.process.hand = UINT64_MAX;
 	CU_ASSERT(page_out(&c.process, 1, 256, false) > 0);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 static void test_shared_anonymous(void)
@@ -196,17 +93,17 @@ static void test_shared_anonymous(void)
 
 	if (swap_error)
 		return;
-	c = start(shared_16, check_16);
-	before = usage(&c).rss_shmem;
-	CU_ASSERT(page_out(&c.process, 1, resident(&c), false) >= 15 * MIB_PAGES);
-	CU_ASSERT(usage(&c).rss_shmem <= before - 15 * (uint64_t)MIB_PAGES);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	c = child_start(shared_16, check_16);
+	before = child_usage(&c).rss_shmem;
+	CU_ASSERT(page_out(&c.process, 1, child_resident(&c), false) >= 15 * MIB_PAGES);
+	CU_ASSERT(child_usage(&c).rss_shmem <= before - 15 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 /* 12 MiB, of which the middle is locked: one run of present pages, three mappings. */
 static void *partly_locked(void)
 {
-	char *at = fill(map(12 * MIB, MAP_PRIVATE), 12 * MIB);
+	char *at = child_fill(child_map(12 * MIB, MAP_PRIVATE), 12 * MIB);
 
 	/* Not mlock(3), which sanitizers replace by nothing. */
 	if (syscall(SYS_mlock, at + 4 * MIB, 4 * MIB) < 0)
@@ -216,21 +113,21 @@ static void *partly_locked(void)
 
 static int check_12(void *memory)
 {
-	return check(memory, 12 * MIB);
+	return child_check(memory, 12 * MIB);
 }
 
 static void page_out_locked(void)
 {
-	struct child c = start(partly_locked, check_12);
-	uint64_t before = resident(&c);
+	struct child c = child_start(partly_locked, check_12);
+	uint64_t before = child_resident(&c);
 	int64_t got = page_out(&c.process, 1, 12 * (uint64_t)MIB_PAGES, false);
-	struct process_usage u = usage(&c);
+	struct process_usage u = child_usage(&c);
 
 	CU_ASSERT(got >= 8 * MIB_PAGES - 64);
 	CU_ASSERT_EQUAL(u.locked, 4 * (uint64_t)MIB_PAGES);
 	CU_ASSERT(u.rss_anon >= 4 * (uint64_t)MIB_PAGES);
 	CU_ASSERT(u.rss_anon <= before - (uint64_t)got);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 static void test_locked(void)
@@ -243,7 +140,7 @@ static pid_t sharer;
 
 static void *shared_by_fork(void)
 {
-	char *at = fill(map(16 * MIB, MAP_PRIVATE), 16 * MIB);
+	char *at = child_fill(child_map(16 * MIB, MAP_PRIVATE), 16 * MIB);
 
 	sharer = fork();
 	if (sharer == 0) {
@@ -267,10 +164,10 @@ static void test_after_fork(void)
 
 	if (swap_error)
 		return;
-	c = start(shared_by_fork, end_sharer);
+	c = child_start(shared_by_fork, end_sharer);
 	CU_ASSERT(page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false) < OTHER_PAGES);
-	CU_ASSERT(resident(&c) >= 16 * (uint64_t)MIB_PAGES);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT(child_resident(&c) >= 16 * (uint64_t)MIB_PAGES);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 /* Twice as much of the one that is twice as big; what one does not have the other gives. */
@@ -283,8 +180,8 @@ static void test_split(void)
 
 	if (swap_error)
 		return;
-	small = start(private_16, check_16);
-	big = start(private_64, check_64);
+	small = child_start(private_16, check_16);
+	big = child_start(private_64, check_64);
 	both[0] = small.process;
 	both[1] = big.process;
 	both[0].rss = 16;
@@ -297,22 +194,22 @@ static void test_split(void)
 	/* Nearly all would be due from the small one, which has less than that. */
 	both[0].rss = 1000;
 	both[1].rss = 1;
-	before = resident(&small);
+	before = child_resident(&small);
 	got = page_out(both, 2, 45 * (uint64_t)MIB_PAGES, false);
 	CU_ASSERT(before < 45 * (uint64_t)MIB_PAGES);
 	CU_ASSERT(got >= 45 * MIB_PAGES);
 	CU_ASSERT(both[1].nr_paged_out >= 45 * (uint64_t)MIB_PAGES - before);
-	CU_ASSERT_EQUAL(finish(&small), 0);
-	CU_ASSERT_EQUAL(finish(&big), 0);
+	CU_ASSERT_EQUAL(child_finish(&small), 0);
+	CU_ASSERT_EQUAL(child_finish(&big), 0);
 }
 
 static void *huge_16(void)
 {
-	char *at = map(18 * MIB, MAP_PRIVATE);
+	char *at = child_map(18 * MIB, MAP_PRIVATE);
 
 	at = (char *)(((uintptr_t)at + 2 * MIB - 1) & ~(uintptr_t)(2 * MIB - 1));
 	madvise(at, 16 * MIB, MADV_HUGEPAGE);
-	return fill(at, 16 * MIB);
+	return child_fill(at, 16 * MIB);
 }
 
 static void test_huge(void)
@@ -322,10 +219,10 @@ static void test_huge(void)
 
 	if (swap_error)
 		return;
-	c = start(huge_16, check_16);
+	c = child_start(huge_16, check_16);
 	got = page_out(&c.process, 1, 2000, false);
 	CU_ASSERT(got >= 2000 && got <= 2000 + 512);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 /* ---- what happens meanwhile ---- */
@@ -343,7 +240,7 @@ static void test_killed_meanwhile(void)
 	if (swap_error)
 		return;
 	for (int i = 0; i < 10; i++) {
-		struct child c = start(private_16, NULL);
+		struct child c = child_start(private_16, NULL);
 		pthread_t thread;
 		int64_t got;
 
@@ -351,7 +248,7 @@ static void test_killed_meanwhile(void)
 		got = page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false);
 		CU_ASSERT(got >= 0);
 		pthread_join(thread, NULL);
-		CU_ASSERT(WIFSIGNALED(finish(&c)));
+		CU_ASSERT(WIFSIGNALED(child_finish(&c)));
 	}
 }
 
@@ -361,18 +258,13 @@ static int restless(void *memory)
 	char *at = memory;
 
 	for (int i = 0; i < 40; i++) {
-		fill(at, 4 * MIB);
-		munmap(fill(map(MIB, MAP_PRIVATE), MIB), MIB);
-		if (check(at, 4 * MIB))
+		child_fill(at, 4 * MIB);
+		munmap(child_fill(child_map(MIB, MAP_PRIVATE), MIB), MIB);
+		if (child_check(at, 4 * MIB))
 			return 1;
 	}
 	execl("/bin/true", "true", NULL);
 	return 2;
-}
-
-static void *private_4(void)
-{
-	return map(4 * MIB, MAP_PRIVATE);
 }
 
 static void test_running(void)
@@ -382,23 +274,23 @@ static void test_running(void)
 
 	if (swap_error)
 		return;
-	c = start(private_4, restless);
+	c = child_start(private_4, restless);
 	kill(c.process.pid, SIGCONT);
 	while (waitid(P_PID, (id_t)c.process.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
 	       !info.si_pid)
 		CU_ASSERT(page_out(&c.process, 1, 1024, false) >= 0);
 	CU_ASSERT_EQUAL(page_out(&c.process, 1, 1024, false), 0); /* a zombie */
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 static void test_nothing_to_do(void)
 {
-	struct child c = start(private_16, check_16);
+	struct child c = child_start(private_16, check_16);
 	struct reclaim_process gone = c.process;
 
 	CU_ASSERT_EQUAL(page_out(NULL, 0, 100, false), 0);
 	CU_ASSERT_EQUAL(page_out(&c.process, 1, 0, false), 0);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 	gone.proc_fd = -1;
 	CU_ASSERT_EQUAL(page_out(&gone, 1, 100, false), 0);
 }
@@ -451,42 +343,18 @@ static void test_older_kernels(void)
 	run_denied(SCAN_IOCTL, QUERY_IOCTL);
 }
 
-/* ---- pids ---- */
-
-static void test_open_and_kill(void)
-{
-	struct child c = start(private_4, NULL), other = start(private_4, NULL);
-	int gone_fd = c.process.proc_fd, status = 0, fd;
-
-	fd = process_open(c.process.pid, gone_fd);
-	CU_ASSERT(fd >= 0);
-	close(fd);
-	CU_ASSERT_EQUAL(process_kill(c.process.pid, gone_fd), 0);
-	CU_ASSERT_EQUAL(waitpid(c.process.pid, &status, 0), c.process.pid);
-	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-
-	/* As if the pid had been given to another process since. */
-	CU_ASSERT_EQUAL(process_open(other.process.pid, gone_fd), -ESRCH);
-	CU_ASSERT_EQUAL(process_kill(other.process.pid, gone_fd), -ESRCH);
-	CU_ASSERT_EQUAL(usage(&other).state, 'T');
-	CU_ASSERT_EQUAL(process_kill(c.process.pid, -1), -ESRCH);
-	CU_ASSERT_EQUAL(process_open(-1, -1), -EINVAL);
-	close(gone_fd);
-	CU_ASSERT_EQUAL(finish(&other), 0);
-}
-
 static void test_page_out_reused(void)
 {
-	struct child c = start(private_16, check_16), other = start(private_4, NULL);
+	struct child c = child_start(private_16, check_16), other = child_start(private_4, NULL);
 	struct reclaim_process reused = {.pid = c.process.pid, .proc_fd = other.process.proc_fd};
-	uint64_t before = resident(&c);
+	uint64_t before = child_resident(&c);
 
 	CU_ASSERT_EQUAL(process_kill(other.process.pid, other.process.proc_fd), 0);
 	waitpid(other.process.pid, NULL, 0);
 	CU_ASSERT_EQUAL(page_out(&reused, 1, 1000, false), 0);
-	CU_ASSERT_EQUAL(resident(&c), before);
+	CU_ASSERT_EQUAL(child_resident(&c), before);
 	close(other.process.proc_fd);
-	CU_ASSERT_EQUAL(finish(&c), 0);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
 int main(void)
@@ -507,7 +375,6 @@ int main(void)
 	CU_add_test(s, "a process that runs, and execs", test_running);
 	CU_add_test(s, "nothing to do", test_nothing_to_do);
 	CU_add_test(s, "kernels without PAGEMAP_SCAN and PROCMAP_QUERY", test_older_kernels);
-	CU_add_test(s, "a pid that was reused", test_open_and_kill);
 	CU_add_test(s, "page-out of a pid that was reused", test_page_out_reused);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
