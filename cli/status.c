@@ -24,14 +24,16 @@ static const struct output_column columns[] = {
 	[COL_OOM_KILLS] = {"OOM-KILLS", OUTPUT_NUMBER},
 };
 
+/* The whole machine's greatest usage is not recorded: the root's file says 0. */
 static const struct {
 	size_t column;
 	const char *file;
+	bool not_of_root;
 } number_files[] = {
-	{COL_USAGE, "memory.usage_in_bytes"},
-	{COL_LIMIT, "memory.limit_in_bytes"},
-	{COL_MAX, "memory.max_usage_in_bytes"},
-	{COL_FAILCNT, "memory.failcnt"},
+	{COL_USAGE, "memory.usage_in_bytes", false},
+	{COL_LIMIT, "memory.limit_in_bytes", false},
+	{COL_MAX, "memory.max_usage_in_bytes", true},
+	{COL_FAILCNT, "memory.failcnt", false},
 };
 
 static int count_tasks(const struct group *g, uint64_t *ret)
@@ -52,13 +54,15 @@ static int count_tasks(const struct group *g, uint64_t *ret)
  * other group. */
 static int add_group(struct output *o, const struct group *g)
 {
+	bool is_root = strcmp(g->name, "/") == 0;
 	uint64_t value;
 	int r = output_row(o);
 
 	if (r == 0)
 		r = output_text(o, COL_NAME, g->name);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(number_files); i++)
-		if (group_read_number(g, number_files[i].file, &value) == 0)
+		if (!(is_root && number_files[i].not_of_root) &&
+		    group_read_number(g, number_files[i].file, &value) == 0)
 			r = output_number(o, number_files[i].column, value);
 	if (r == 0 && count_tasks(g, &value) == 0)
 		r = output_number(o, COL_TASKS, value);

@@ -64,6 +64,9 @@ test_status() {
 	expect one "done 1"
 	exits 0 status
 	grep -q '/a/b' "$T/out" || fail "the group is not in the table: $(cat "$T/out")"
+	eq "greatest usage of the root" - "$(awk '$1 == "/" { print $4 }' "$T/out")"
+	exits 0 status --bytes
+	gt "greatest usage of the group" "$(awk '$1 == "/a/b" { print $4 }' "$T/out")" $((8 * MIB - 1))
 	exits 0 status a
 	eq "rows of a and the one below" 2 "$(grep -c /a "$T/out")"
 }
