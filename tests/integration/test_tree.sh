@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash source=lib.sh
+# shellcheck shell=bash source=lib.sh disable=SC2002
 # The mounted tree as a file system: directories, modes, errors, and the plain programs that read it.
 
 setup() {
