@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Loading the lease programs, arming threads, and the maps shared with them (lease.bpf.c). Units:
- * pages. Thread: the manager's loop, but where lease.h says otherwise.
+ * The front of the lease mechanisms: which one it is (the ladder), and the slots, which are the
+ * same for all. Units: pages. Thread: the manager's loop, but where lease.h says otherwise.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/perf_event.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
-#include "accounting/lease.h"
 #include "accounting/lease_private.h"
-#include "accounting/tracefs.h"
-#include "accounting/lease_skeleton.h"
-#include "util/log.h"
 #include "util/util.h"
 
 const char *lease_stop_name(enum lease_stop stop)
 {
 	static const char *const names[] = {
+		[LEASE_STOP_AUTO] = "auto",
 		[LEASE_STOP_BPF] = "bpf",
 		[LEASE_STOP_SIGNAL] = "signal",
 		[LEASE_STOP_FREEZER] = "freezer",
@@ -34,283 +21,73 @@ const char *lease_stop_name(enum lease_stop stop)
 	return names[stop];
 }
 
-static int perf_event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
+/* ---- the ladder ---- */
+
+int lease_new(struct lease **ret, enum lease_stop wanted)
 {
-	attr->size = sizeof(*attr);
-	return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-static int libbpf_to_log(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	char line[512];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), fmt, args);
-	line[strcspn(line, "\n")] = 0;
-	log_debug("libbpf: %s", line);
-	return 0;
-}
-
-/* The programs that follow members: without them no lease is complete. */
-static int attach_sched(struct lease *l)
-{
-	struct bpf_program *const programs[] = {
-		l->skel->progs.lease_fork,
-		l->skel->progs.lease_exec,
-		l->skel->progs.lease_exit,
-		l->skel->progs.lease_signal,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		l->sched_link[i] = bpf_program__attach(programs[i]);
-		if (!l->sched_link[i])
-			return -errno;
-	}
-	return 0;
-}
-
-static int attach_files_iterator(struct lease *l)
-{
-	union bpf_iter_link_info info = {
-		.map.map_fd = (unsigned int)bpf_map__fd(l->skel->maps.files),
-	};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
-
-	opts.link_info = &info;
-	opts.link_info_len = sizeof(info);
-	l->files_link = bpf_program__attach_iter(l->skel->progs.lease_list_files, &opts);
-	return l->files_link ? 0 : -errno;
-}
-
-static int attach_tracepoint(struct bpf_program *program, int id)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_TRACEPOINT,
-		.config = (unsigned int)id,
-		.sample_period = 1,
-	};
-	int fd = perf_event_open(&attr, -1, 0), r;
-
-	if (fd < 0)
-		return -errno;
-	/* A program on a tracepoint runs for all of its hits, whatever task or CPU the event that
-	 * carries it has. */
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(program)) ||
-	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-/* Page cache is charged where tracefs tells the tracepoints' ids; else the daemon goes on without.
- */
-static void attach_filemap(struct lease *l, const int ids[2])
-{
-	l->filemap_fd[0] = ids[0] < 0 ? ids[0]
-				      : attach_tracepoint(l->skel->progs.lease_cache_add, ids[0]);
-	if (l->filemap_fd[0] < 0)
-		return;
-	l->filemap_fd[1] =
-		ids[1] < 0 ? ids[1] : attach_tracepoint(l->skel->progs.lease_cache_delete, ids[1]);
-	if (l->filemap_fd[1] >= 0)
-		return;
-	close(l->filemap_fd[0]);
-	l->filemap_fd[0] = -1;
-}
-
-/* Ids of the two page-cache tracepoints, and whether their records have the folio's order. */
-static void find_filemap(int ids[2], bool *ret_has_order)
-{
-	cleanup_close int events = tracefs_open_events();
-
-	ids[0] = ids[1] = -ENOENT;
-	*ret_has_order = false;
-	if (events < 0)
-		return;
-	ids[0] = tracefs_event_id(events, "filemap/mm_filemap_add_to_page_cache");
-	ids[1] = tracefs_event_id(events, "filemap/mm_filemap_delete_from_page_cache");
-	*ret_has_order =
-		tracefs_event_has_field(events, "filemap/mm_filemap_add_to_page_cache", "order");
-}
-
-/* This process, and so all that it forks, is a daemon whose life the stops depend on. */
-static int enter_daemon(struct lease *l)
-{
-	uint32_t key = (uint32_t)getpid(), one = 1;
-
-	l->skel->bss->nr_daemons = 1;
-	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.daemons), &key, &one, BPF_ANY) ? -errno
-											    : 0;
-}
-
-static int load(struct lease *l)
-{
-	bool has_order;
-	int ids[2], r;
-
-	find_filemap(ids, &has_order);
-	l->skel = lease_bpf__open();
-	if (!l->skel)
-		return -errno;
-	l->skel->rodata->filemap_has_order = has_order;
-	if (ids[0] < 0 || ids[1] < 0) {
-		bpf_program__set_autoload(l->skel->progs.lease_cache_add, false);
-		bpf_program__set_autoload(l->skel->progs.lease_cache_delete, false);
-	}
-	r = lease_bpf__load(l->skel);
-	if (r)
-		return r;
-	l->slots = mmap(NULL, LEASE_MAX_SLOTS * sizeof(*l->slots), PROT_READ | PROT_WRITE,
-			MAP_SHARED, bpf_map__fd(l->skel->maps.slots), 0);
-	if (l->slots == MAP_FAILED) {
-		l->slots = NULL;
-		return -errno;
-	}
-	r = attach_sched(l);
-	if (!r)
-		r = attach_files_iterator(l);
-	if (!r)
-		r = enter_daemon(l);
-	if (r)
-		return r;
-	attach_filemap(l, ids);
-	return 0;
-}
-
-/* One event on ourselves, so that a kernel without them is found out at start and not at the first
- * attach. */
-static int probe_perf_events(struct lease *l)
-{
-	for (int event = 0; event < LEASE_NR_EVENTS; event++) {
-		int fd, r = lease_arm(l, getpid(), (enum lease_event)event, &fd);
-
-		if (r)
-			return r;
-		close(fd);
-	}
-	return 0;
-}
-
-int lease_new(struct lease **ret, enum lease_stop best)
-{
-	struct lease *l;
-	int r;
-
-	if (best != LEASE_STOP_BPF)
-		return -EOPNOTSUPP;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
-	l->filemap_fd[0] = l->filemap_fd[1] = -1;
-	libbpf_set_print(libbpf_to_log);
-	r = load(l);
-	if (!r)
-		r = probe_perf_events(l);
-	if (r) {
-		lease_free(l);
-		return r;
-	}
-	l->tick_pages = lease_rate_pages(LEASE_TICK_NSEC);
-	*ret = l;
-	return 0;
+	return wanted <= LEASE_STOP_BPF ? bpf_lease_new(ret) : -EOPNOTSUPP;
 }
 
 struct lease *lease_free(struct lease *l)
 {
-	if (!l)
-		return NULL;
-	ring_buffer__free(l->ring);
-	for (size_t i = 0; i < ARRAY_SIZE(l->sched_link); i++)
-		bpf_link__destroy(l->sched_link[i]);
-	bpf_link__destroy(l->files_link);
-	for (size_t i = 0; i < ARRAY_SIZE(l->filemap_fd); i++)
-		if (l->filemap_fd[i] >= 0)
-			close(l->filemap_fd[i]);
-	if (l->slots)
-		munmap(l->slots, LEASE_MAX_SLOTS * sizeof(*l->slots));
-	lease_bpf__destroy(l->skel);
-	free(l);
+	if (l)
+		l->ops->free(l);
 	return NULL;
 }
 
 enum lease_stop lease_get_stop(const struct lease *l)
 {
-	(void)l;
-	return LEASE_STOP_BPF;
+	return l->ops->stop;
 }
+
+int lease_get_bpf_error(const struct lease *l)
+{
+	return l->bpf_error;
+}
+
+bool lease_survives(const struct lease *l)
+{
+	return l->ops->survives;
+}
+
+bool lease_stops_always(const struct lease *l)
+{
+	return l->ops->stops_always;
+}
+
+/* ---- what each mechanism does in its own way ---- */
 
 bool lease_has_page_cache(const struct lease *l)
 {
-	return l->filemap_fd[0] >= 0;
-}
-
-static int on_record(void *userdata, void *data, size_t size)
-{
-	struct lease *l = userdata;
-
-	if (size >= sizeof(struct lease_record))
-		l->fn(data, l->userdata);
-	return 0;
+	return l->ops->has_page_cache && l->ops->has_page_cache(l);
 }
 
 int lease_server_start(struct lease *l, lease_record_fn fn, void *userdata)
 {
 	l->fn = fn;
 	l->userdata = userdata;
-	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.ring), on_record, l, NULL);
-	return l->ring ? 0 : -errno;
+	return l->ops->server_start(l);
+}
+
+void lease_set_keep(struct lease *l, lease_keep_fn keep, lease_drop_fn drop)
+{
+	l->keep = keep;
+	l->drop = drop;
 }
 
 int lease_get_fd(const struct lease *l)
 {
-	return ring_buffer__epoll_fd(l->ring);
+	return l->ops->get_fd(l);
 }
 
 int lease_dispatch(struct lease *l)
 {
-	int r = ring_buffer__consume(l->ring);
-
-	return r < 0 ? r : 0;
+	return l->ops->dispatch(l);
 }
 
-/* One inherited software event with a program on its overflow. fd or -errno. */
-static int arm_event(pid_t tid, uint64_t config, uint64_t period, const struct bpf_program *program)
+int lease_arm(struct lease *l, pid_t tid, unsigned events, int ret_fds[LEASE_NR_EVENTS])
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.config = config,
-		.sample_period = period,
-		.inherit = 1,
-	};
-	int fd = perf_event_open(&attr, tid, -1), r;
-
-	if (fd < 0)
-		return errno == EMFILE || errno == ENFILE ? -ENOSPC : -errno;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(program))) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd)
-{
-	int fd;
-
-	if (event == LEASE_CLOCK)
-		fd = arm_event(tid, PERF_COUNT_SW_TASK_CLOCK, LEASE_TICK_NSEC,
-			       l->skel->progs.lease_tick);
-	else
-		fd = arm_event(tid, PERF_COUNT_SW_PAGE_FAULTS, LEASE_PAGES,
-			       l->skel->progs.lease_overflow);
-	if (fd < 0)
-		return fd;
-	*ret_fd = fd;
-	return 0;
+	return l->ops->arm(l, tid, events, ret_fds);
 }
 
 uint64_t lease_get_tick_pages(const struct lease *l)
@@ -318,45 +95,70 @@ uint64_t lease_get_tick_pages(const struct lease *l)
 	return l->tick_pages;
 }
 
+void lease_disarm(struct lease *l, const int fds[LEASE_NR_EVENTS])
+{
+	if (l->ops->disarm)
+		l->ops->disarm(l, fds);
+}
+
+void lease_inherited(struct lease *l, int fd)
+{
+	if (l->ops->inherited)
+		l->ops->inherited(l, fd);
+}
+
+void lease_inherited_all(struct lease *l)
+{
+	if (l->ops->inherited_all)
+		l->ops->inherited_all(l);
+}
+
 int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
 {
-	struct lease_member member = {.slot = slot, .stopped = stopped};
-	uint32_t key = (uint32_t)tgid;
-
-	if (bpf_map_update_elem(bpf_map__fd(l->skel->maps.members), &key, &member, BPF_ANY))
-		return errno == E2BIG ? -ENOSPC : -errno;
-	return 0;
+	return l->ops->member_set(l, tgid, slot, stopped);
 }
 
 int lease_member_get(const struct lease *l, pid_t tgid, struct lease_member *ret)
 {
-	uint32_t key = (uint32_t)tgid;
-
-	return bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.members), &key, ret) ? -errno : 0;
+	return l->ops->member_get(l, tgid, ret);
 }
 
 int lease_member_remove(struct lease *l, pid_t tgid)
 {
-	uint32_t key = (uint32_t)tgid;
+	return l->ops->member_remove(l, tgid);
+}
 
-	return bpf_map_delete_elem(bpf_map__fd(l->skel->maps.members), &key) ? -errno : 0;
+void lease_hold(struct lease *l, pid_t tgid)
+{
+	if (l->ops->hold)
+		l->ops->hold(l, tgid);
+}
+
+bool lease_continuing(struct lease *l, pid_t tgid)
+{
+	return !l->ops->continuing || l->ops->continuing(l, tgid);
 }
 
 void lease_release(struct lease *l)
 {
-	uint32_t key, *at = NULL;
-
-	__atomic_store_n(&l->skel->bss->nr_daemons, 0, __ATOMIC_SEQ_CST);
-	for (uint32_t slot = 0; slot < LEASE_MAX_SLOTS; slot++)
-		__atomic_store_n(&l->slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
-	while (!bpf_map_get_next_key(bpf_map__fd(l->skel->maps.members), at, &key)) {
-		struct lease_member member;
-
-		if (!lease_member_get(l, (pid_t)key, &member) && member.stopped)
-			kill((pid_t)key, SIGCONT);
-		at = &key;
-	}
+	l->ops->release(l);
 }
+
+int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr)
+{
+	if (l->ops->files)
+		return l->ops->files(l, want, ret, ret_nr);
+	*ret = NULL;
+	*ret_nr = 0;
+	return 0;
+}
+
+int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
+{
+	return l->ops->files_move ? l->ops->files_move(l, slot, to) : 0;
+}
+
+/* ---- slots ---- */
 
 void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 {
@@ -370,6 +172,8 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
 {
 	__atomic_store_n(&l->slots[slot].limited, limited, __ATOMIC_RELAXED);
+	if (l->ops->set_limited)
+		l->ops->set_limited(l, slot);
 }
 
 void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages)
@@ -388,6 +192,16 @@ void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t r
 	__atomic_fetch_add(&l->slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
 }
 
+uint64_t lease_slot_get_held(struct lease *l, uint32_t slot)
+{
+	return l->ops->held ? l->ops->held(l, slot) : 0;
+}
+
+bool lease_slot_recall(struct lease *l, uint32_t slot)
+{
+	return l->ops->recall && l->ops->recall(l, slot);
+}
+
 uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
 {
 	return __atomic_load_n(&l->slots[slot].charged, __ATOMIC_RELAXED);
@@ -404,4 +218,21 @@ uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
 	int64_t nr_pages = (int64_t)__atomic_load_n(&l->slots[slot].cache, __ATOMIC_RELAXED);
 
 	return (uint64_t)MAX(nr_pages, 0);
+}
+
+uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages)
+{
+	uint32_t full = 0;
+
+	for (int i = 0; i < LEASE_MAX_DEPTH && slot; i++) {
+		struct lease_slot *s = &l->slots[slot];
+		int64_t room;
+
+		__atomic_fetch_add(&s->charged, (uint64_t)nr_pages, __ATOMIC_RELAXED);
+		room = __atomic_sub_fetch(&s->room, nr_pages, __ATOMIC_RELAXED);
+		if (room < 0 && !full)
+			full = slot;
+		slot = s->parent;
+	}
+	return full;
 }

@@ -16,9 +16,10 @@
 
 #include "accounting/lease_shared.h"
 
-struct lease; /* the machinery: programs, maps, ring */
+struct lease; /* the machinery: programs or events, maps, rings */
 
 enum lease_stop {
+	LEASE_STOP_AUTO,    /* the first below that works */
 	LEASE_STOP_BPF,     /* bpf_send_signal_thread(SIGSTOP) on the faulting thread */
 	LEASE_STOP_SIGNAL,  /* F_SETSIG SIGSTOP on per-thread events */
 	LEASE_STOP_FREEZER, /* as SIGNAL, the process frozen in place of stopped */
@@ -29,29 +30,65 @@ const char *lease_stop_name(enum lease_stop stop);
 /* Called on lease_dispatch for each record from the kernel. */
 typedef void (*lease_record_fn)(const struct lease_record *r, void *userdata);
 
-/* Load programs and maps. best: where the ladder begins. 0 or -errno; *ret untouched then. */
-int lease_new(struct lease **ret, enum lease_stop best);
+/*
+ * Set up the mechanism wanted. LEASE_STOP_AUTO: BPF, or whatever is wrong with that, signals.
+ * LEASE_STOP_FREEZER is -EOPNOTSUPP. 0 or -errno, with LEASE_STOP_AUTO that of the last one tried;
+ * *ret untouched then.
+ */
+int lease_new(struct lease **ret, enum lease_stop wanted);
 struct lease *lease_free(
 	struct lease *l); /* NULL-safe, returns NULL; closes this process's descriptors only */
 
 enum lease_stop lease_get_stop(const struct lease *l);
-/* Whether page-cache insertions are charged (needs tracefs). */
+/* Why it is not LEASE_STOP_BPF, -errno; 0: it is, or nobody wanted that. */
+int lease_get_bpf_error(const struct lease *l);
+/* Whether page-cache insertions are charged (needs tracefs). False with LEASE_STOP_SIGNAL:
+ * lease_files() lists nothing. */
 bool lease_has_page_cache(const struct lease *l);
+/*
+ * Whether what an earlier server armed goes on charging in this one. If not (LEASE_STOP_SIGNAL),
+ * each member is to be armed anew, and what is left of the old is passed to lease_inherited().
+ */
+bool lease_survives(const struct lease *l);
+
+/*
+ * Whether members are stopped that nobody hears of until their records are read: at each overflow,
+ * room or not.
+ */
+bool lease_stops_always(const struct lease *l);
 
 /* After fork: open what each process must open for itself (the ring's mapping). 0 or -errno. */
 int lease_server_start(struct lease *l, lease_record_fn fn, void *userdata);
+/*
+ * Where threads and children inherit nothing, the lease arms them by itself. keep is called for the
+ * descriptors of each, with the userdata of lease_server_start(), and drop with what it returned
+ * when they are closed. A server without keep has none that outlive it.
+ */
+typedef uint64_t (*lease_keep_fn)(const int fds[LEASE_NR_EVENTS], void *userdata);
+typedef void (*lease_drop_fn)(uint64_t kept, void *userdata);
+void lease_set_keep(struct lease *l, lease_keep_fn keep, lease_drop_fn drop);
 int lease_get_fd(const struct lease *l); /* poll for POLLIN, then lease_dispatch */
 int lease_dispatch(struct lease *l);     /* never blocks; 0 or -errno */
 
 /*
- * Arm the thread tid, and every thread and child it will have, with an event. ret_fd: the
- * descriptor that holds it. 0, -ESRCH, -ENOSPC (the descriptor budget is used up), or -errno.
+ * Arm the thread tid, and every thread and child it will have, with events (LEASE_EVENT_BIT();
+ * LEASE_STOP_SIGNAL: all). ret_fds: the descriptors that hold them, -1 for the others. 0, -ESRCH,
+ * -ENOSPC (the descriptor budget is used up), or -errno.
  */
-int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd);
+int lease_arm(struct lease *l, pid_t tid, unsigned events, int ret_fds[LEASE_NR_EVENTS]);
+/* To be called before the descriptors that lease_arm() gave are closed. */
+void lease_disarm(struct lease *l, const int fds[LEASE_NR_EVENTS]);
+/*
+ * fd was armed for an earlier server: it stops nobody from now on, and a stop of it that nobody
+ * answered is in the member's mark afterwards. The caller closes it.
+ */
+void lease_inherited(struct lease *l, int fd);
+/* That was all of it, and all members are armed: what is left in the map has gone. */
+void lease_inherited_all(struct lease *l);
 
 /*
  * Pages that a thread may get within LEASE_TICK_NSEC of CPU time, as fast as this machine gives
- * them; 0: this stop cannot charge by time.
+ * them; 0: nothing is charged by time (LEASE_STOP_SIGNAL).
  */
 uint64_t lease_get_tick_pages(const struct lease *l);
 
@@ -63,6 +100,13 @@ int lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped);
 int lease_member_get(const struct lease *l, pid_t tgid,
 		     struct lease_member *ret); /* 0 or -ENOENT */
 int lease_member_remove(struct lease *l, pid_t tgid);
+/* A stopped member is to wait: see to it that it does stand still, as a level. */
+void lease_hold(struct lease *l, pid_t tgid);
+/*
+ * To be called before a stop of ours ends. False: it is still on its way and would land after its
+ * end; there is another LEASE_RECORD_STOP when it has come, and until then nothing is to be done.
+ */
+bool lease_continuing(struct lease *l, pid_t tgid);
 
 /*
  * At the end of all servers: nobody is stopped any more, and those that are marked as stopped go
@@ -79,6 +123,10 @@ void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages
 /* room: pages that may still be charged before somebody is stopped. */
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot);
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen);
+/* Pages that threads may touch before their next charge, beyond LEASE_PAGES each. */
+uint64_t lease_slot_get_held(struct lease *l, uint32_t slot);
+/* Make that 0. Whether there was anything. */
+bool lease_slot_recall(struct lease *l, uint32_t slot);
 /* Pages charged since the start, and page cache charged now. add: what was found by counting. */
 uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot);
 void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table of files with charged page cache: reading it out, and giving one slot's charges to
- * another. Units: pages. Thread: any for lease_files(), the manager's loop for lease_files_move().
+ * Leases by BPF: the table of files with charged page cache, reading it out, and giving one slot's
+ * charges to another. Units: pages. Thread: any for bpf_lease_files(), the manager's loop for
+ * bpf_lease_files_move().
  */
 #include <errno.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "accounting/lease_private.h"
+#include "accounting/lease_bpf.h"
 #include "accounting/lease_skeleton.h"
 #include "util/util.h"
 
@@ -20,7 +21,7 @@ typedef int (*file_fn)(const struct lease_file_entry *e, void *userdata);
 /* fn for every file of the table; it ends the walk by returning non-zero. */
 static int for_each_file(const struct lease *l, file_fn fn, void *userdata)
 {
-	cleanup_close int fd = bpf_iter_create(bpf_link__fd(l->files_link));
+	cleanup_close int fd = bpf_iter_create(bpf_link__fd(bpf_lease_of(l)->files_link));
 	struct lease_file_entry batch[FILES_BATCH];
 
 	if (fd < 0)
@@ -76,7 +77,8 @@ static int listing_add(const struct lease_file_entry *e, void *userdata)
 	return 0;
 }
 
-int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr)
+int bpf_lease_files(const struct lease *l, const bool *want, struct lease_file **ret,
+		    size_t *ret_nr)
 {
 	struct listing x = {.want = want};
 	int r = for_each_file(l, listing_add, &x);
@@ -114,15 +116,15 @@ static int move_owner(const struct lease_file_entry *e, void *userdata)
 		o.slot[i] = target >= 0 ? 0 : x->to;
 		if (!o.slot[i])
 			o.nr_pages[i] = 0;
-		if (bpf_map_update_elem(bpf_map__fd(x->lease->skel->maps.files), &e->key, &o,
-					BPF_EXIST) &&
+		if (bpf_map_update_elem(bpf_map__fd(bpf_lease_of(x->lease)->skel->maps.files),
+					&e->key, &o, BPF_EXIST) &&
 		    errno != ENOENT)
 			return -errno;
 	}
 	return 0;
 }
 
-int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
+int bpf_lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
 {
 	struct moving x = {.lease = l, .from = slot, .to = to};
 	int r;

@@ -41,8 +41,8 @@ struct lease_member {
 
 /* The events that lease_arm() arms a thread with. */
 enum lease_event {
-	LEASE_CLOCK,  /* wakes at each LEASE_TICK_NSEC of CPU time, charges where that is charged */
 	LEASE_FAULTS, /* charges LEASE_PAGES at each so many page faults */
+	LEASE_CLOCK,  /* wakes at each LEASE_TICK_NSEC of CPU time, charges where that is charged */
 	LEASE_NR_EVENTS,
 };
 #define LEASE_EVENT_BIT(event) (1U << (event))
@@ -55,6 +55,7 @@ enum lease_record_type {
 	LEASE_RECORD_EXEC,     /* member tgid replaced its image */
 	LEASE_RECORD_EXIT,     /* member tgid's last thread ended */
 	LEASE_RECORD_TICK,     /* member tgid used another LEASE_TICK_NSEC of CPU */
+	LEASE_RECORD_MISSED,   /* there may be members that no record told of */
 };
 
 struct lease_record {

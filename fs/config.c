@@ -93,6 +93,7 @@ static int set_debug(struct config *c, const char *value)
 static int set_stop(struct config *c, const char *value)
 {
 	static const char *const words[] = {
+		[LEASE_STOP_AUTO] = "auto",
 		[LEASE_STOP_BPF] = "bpf",
 		[LEASE_STOP_SIGNAL] = "signal",
 		[LEASE_STOP_FREEZER] = "freezer",
@@ -117,7 +118,7 @@ static const struct config_key {
 	{"daemon", "state-dir", set_state_dir, "a directory"},
 	{"daemon", "options", set_options, "mount options separated by commas"},
 	{"log", "debug", set_debug, "yes or no"},
-	{"lease", "stop", set_stop, "bpf, signal or freezer"},
+	{"lease", "stop", set_stop, "auto, bpf, signal or freezer"},
 };
 
 static bool section_is_known(const char *section)
@@ -163,7 +164,7 @@ int config_set(struct config *c, const char *section, const char *key, const cha
 
 int config_init(struct config *c)
 {
-	*c = (struct config){.hierarchy = HIERARCHY_AUTO, .stop = LEASE_STOP_BPF};
+	*c = (struct config){.hierarchy = HIERARCHY_AUTO, .stop = LEASE_STOP_AUTO};
 	return string_set(&c->name, "memcgfs");
 }
 

@@ -27,7 +27,7 @@ struct config {
 	char *state_dir;                 /* [daemon] state-dir; NULL: the default */
 	char *mount_options;             /* [daemon] options, comma-separated; NULL: none */
 	bool debug;                      /* [log] debug */
-	enum lease_stop stop;            /* [lease] stop: where the ladder begins */
+	enum lease_stop stop;            /* [lease] stop */
 };
 
 /* The defaults. 0 or -ENOMEM. */

@@ -35,8 +35,10 @@ static void adopt_member(struct manager *m, struct group *g, pid_t pid)
 	struct lease_member member = {};
 	struct process *p;
 
+	if (process_find(m, pid))
+		return;
 	/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy itself. */
-	if (!lineage || lease_member_get(m->lease, pid, &member))
+	if (lease_member_get(m->lease, pid, &member) || !lineage)
 		if (lineage_new(m, pid, group_base_events(m), &lineage))
 			return;
 	lease_member_set(m->lease, pid, g->slot, member.stopped);
@@ -62,6 +64,16 @@ static int adopt_members(struct manager *m, struct group *g, const char *path)
 	for (size_t i = 0; i < nr; i++)
 		adopt_member(m, g, pids[i]);
 	return 0;
+}
+
+void groups_reconcile(struct manager *m)
+{
+	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g)) {
+		cleanup_free char *path = g->parent ? group_path(g) : NULL;
+
+		if (path)
+			adopt_members(m, g, path);
+	}
 }
 
 static int adopt_group(struct manager *m, struct group *parent, const char *name, bool fresh_map,
@@ -115,6 +127,26 @@ static void drop_stale_records(struct manager *m)
 			state_slot_free(m->state, slot);
 }
 
+/*
+ * Where leases do not survive their server: members that were forked before their parents were
+ * armed anew, and stops that nobody answered while there was no server.
+ */
+static void rearm_rest(struct manager *m)
+{
+	struct process *p, *next;
+
+	if (lease_survives(m->lease))
+		return;
+	groups_reconcile(m);
+	lineage_drop_inherited(m);
+	HASH_ITER (hh, m->processes, p, next) {
+		struct lease_member member;
+
+		if (!p->stopped && !lease_member_get(m->lease, p->tgid, &member) && member.stopped)
+			process_stopped(m, p);
+	}
+}
+
 int groups_adopt(struct manager *m)
 {
 	bool fresh_map = !lease_slot_get_room(m->lease, 0); /* the programs were loaded just now */
@@ -132,6 +164,7 @@ int groups_adopt(struct manager *m)
 	r = adopt_children(m, manager_root(m), "", fresh_map);
 	if (r)
 		return r;
+	rearm_rest(m);
 	drop_stale_records(m);
 	for (g = manager_root(m); g; g = group_next(manager_root(m), g)) {
 		atomic_put(&g->record->under_oom, 0);

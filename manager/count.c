@@ -160,11 +160,12 @@ static uint64_t group_reserve(const struct group *top, uint64_t limit)
 	       MIN(idle, limit / RESERVE_IDLE_DIVISOR);
 }
 
-int64_t group_room_wanted(const struct group *g)
+int64_t group_room_wanted(struct manager *m, const struct group *g)
 {
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
 
 	return (int64_t)limit - (int64_t)g->usage -
+	       (int64_t)lease_slot_get_held(m->lease, g->slot) -
 	       (int64_t)(g->tick_pages ? group_held_ticks(g, g->tick_pages)
 				       : group_reserve(g, limit));
 }
@@ -205,7 +206,7 @@ void group_true_up(struct manager *m, struct group *g)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
 	lease_slot_set_room(m->lease, g->slot,
-			    group_is_limited(g) ? group_room_wanted(g) : LEASE_NO_LIMIT, seen);
+			    group_is_limited(g) ? group_room_wanted(m, g) : LEASE_NO_LIMIT, seen);
 }
 
 /*
@@ -241,7 +242,7 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 			group_true_up(m, g);
 			seen = lease_slot_get_room(m->lease, g->slot);
 		}
-		room = group_room_wanted(g);
+		room = group_room_wanted(m, g);
 		if (room < seen)
 			lease_slot_set_room(m->lease, g->slot, room, seen);
 		over |= room < 0 && p->pages > before;

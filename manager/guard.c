@@ -11,8 +11,11 @@
 /* Where the table of descriptors is too small for it, fd stays what it is. */
 static int place(int fd, int lowest)
 {
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	int high;
 
+	if (fd >= lowest)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
 	if (high < 0)
 		return fd;
 	close(fd);

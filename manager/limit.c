@@ -20,8 +20,9 @@
 
 /* ---- waiting ---- */
 
-static void process_wait(struct process *p, struct group *g)
+static void process_wait(struct manager *m, struct process *p, struct group *g)
 {
+	lease_hold(m->lease, p->tgid);
 	p->waits_for = g;
 	DL_APPEND2(g->waiters, p, wait_prev, wait_next);
 }
@@ -61,7 +62,7 @@ static void group_release(struct manager *m, struct group *g)
 
 static void group_reclaim(struct manager *m, struct group *g)
 {
-	int64_t room = group_room_wanted(g);
+	int64_t room = group_room_wanted(m, g);
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
 	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
 
@@ -79,6 +80,18 @@ static void group_hit_limit(struct manager *m, struct group *g)
 	group_reclaim(m, g);
 }
 
+/* Whether there is room by a true-up, and after what idle members hold unused is taken back. */
+static bool group_find_room(struct manager *m, struct group *g)
+{
+	group_true_up(m, g);
+	if (group_room_wanted(m, g) > 0)
+		return true;
+	if (!lease_slot_recall(m->lease, g->slot))
+		return false;
+	group_true_up(m, g);
+	return group_room_wanted(m, g) > 0;
+}
+
 void process_settle(struct manager *m, struct process *p)
 {
 	for (struct group *g = p->group; g->parent; g = g->parent) {
@@ -87,11 +100,10 @@ void process_settle(struct manager *m, struct process *p)
 		if (!group_is_limited(g) || (!busy && lease_slot_get_room(m->lease, g->slot) >= 0))
 			continue;
 		if (!busy) {
-			group_true_up(m, g);
-			if (group_room_wanted(g) > 0)
+			if (group_find_room(m, g))
 				continue;
 		}
-		process_wait(p, g);
+		process_wait(m, p, g);
 		if (!busy)
 			group_hit_limit(m, g);
 		return;
@@ -124,7 +136,7 @@ void group_settle(struct manager *m, struct group *g)
 	if (!g->parent || g->job || !g->waiters)
 		return;
 	group_true_up(m, g);
-	if (!group_is_limited(g) || group_room_wanted(g) > 0)
+	if (!group_is_limited(g) || group_room_wanted(m, g) > 0)
 		group_release(m, g);
 	else if (g->try_again)
 		group_reclaim(m, g);
@@ -154,7 +166,7 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 	if (!g->waiters)
 		return;
 	group_true_up(m, g);
-	if (!group_is_limited(g) || group_room_wanted(g) > 0) {
+	if (!group_is_limited(g) || group_room_wanted(m, g) > 0) {
 		group_release(m, g);
 	} else if (g->nr_rounds >= RECLAIM_MAX_ROUNDS) {
 		group_oom(m, g);

@@ -27,44 +27,49 @@ static int tid_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int lineage_add(struct manager *m, struct lineage *l, enum lease_event event, int fd)
+/* Takes fds over, of one thread; -1: without that event. 0 or -errno. */
+static int lineage_add(struct manager *m, struct lineage *l, const int new_fds[LEASE_NR_EVENTS])
 {
-	int *fds = reallocarray(l->fds, l->nr_fds + 1, sizeof(*fds));
-	uint64_t *ids;
+	unsigned nr = l->nr_fds + LEASE_NR_EVENTS;
+	int *fds = reallocarray(l->fds, nr, sizeof(*fds));
+	uint64_t *ids, number = m->next_lease_id;
 
 	if (!fds)
 		return -ENOMEM;
 	l->fds = fds;
-	ids = reallocarray(l->ids, l->nr_fds + 1, sizeof(*ids));
+	ids = reallocarray(l->ids, nr, sizeof(*ids));
 	if (!ids)
 		return -ENOMEM;
 	l->ids = ids;
-	l->fds[l->nr_fds] = fd;
-	l->ids[l->nr_fds] = LINEAGE_ID(m->next_lease_id++, event);
-	if (m->config.keeper)
-		keeper_keep(m->config.keeper, l->ids[l->nr_fds], fd);
-	l->nr_fds++;
+	m->next_lease_id++;
+	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++) {
+		l->fds[l->nr_fds + i] = new_fds[i];
+		l->ids[l->nr_fds + i] = LINEAGE_ID(number, i);
+		if (new_fds[i] >= 0 && m->config.keeper)
+			keeper_keep(m->config.keeper, LINEAGE_ID(number, i), new_fds[i]);
+	}
+	l->nr_fds = nr;
 	return 0;
 }
 
 int lineage_arm_thread(struct manager *m, struct lineage *l, pid_t tid, unsigned events)
 {
-	for (int event = 0; event < LEASE_NR_EVENTS; event++) {
-		int fd, r;
+	int fds[LEASE_NR_EVENTS], r;
 
-		if (!(l->events & events & LEASE_EVENT_BIT(event)))
-			continue;
-		r = lease_arm(m->lease, tid, (enum lease_event)event, &fd);
-		if (r)
-			return r;
-		fd = guard_place_event(fd);
-		r = lineage_add(m, l, (enum lease_event)event, fd);
-		if (r) {
-			close(fd);
-			return r;
-		}
-	}
-	return 0;
+	r = lease_arm(m->lease, tid, l->events & events, fds);
+	if (r)
+		return r;
+	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++)
+		if (fds[i] >= 0)
+			fds[i] = guard_place_event(fds[i]);
+	r = lineage_add(m, l, fds);
+	if (!r)
+		return 0;
+	lease_disarm(m->lease, fds);
+	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return r;
 }
 
 /* The threads that tgid has now, and those seen before; sorted. */
@@ -99,7 +104,11 @@ static int arm_round(struct manager *m, struct lineage *l, struct tids *seen, pi
 
 static void lineage_free(struct manager *m, struct lineage *l)
 {
+	for (unsigned i = 0; i < l->nr_fds; i += LEASE_NR_EVENTS)
+		lease_disarm(m->lease, &l->fds[i]);
 	for (unsigned i = 0; i < l->nr_fds; i++) {
+		if (l->fds[i] < 0)
+			continue;
 		close(l->fds[i]);
 		if (m->config.keeper)
 			keeper_drop(m->config.keeper, l->ids[i]);
@@ -155,7 +164,7 @@ int lineage_adopt(struct manager *m)
 		return 0;
 	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
 		m->next_lease_id = MAX(m->next_lease_id, LINEAGE_NUMBER(id) + 1);
-		if (m->adopted)
+		if (m->adopted || !lease_survives(m->lease))
 			continue;
 		m->adopted = calloc(1, sizeof(*m->adopted));
 		if (!m->adopted)
@@ -180,4 +189,40 @@ void lineage_drop_adopted_faults(struct manager *m)
 		keeper_drop(m->config.keeper, id);
 		close(fd);
 	}
+}
+
+void lineage_drop_inherited(struct manager *m)
+{
+	unsigned pos = 0;
+	uint64_t id;
+	int fd;
+
+	if (lease_survives(m->lease))
+		return;
+	while (m->config.keeper && keeper_next(m->config.keeper, &pos, &id, &fd)) {
+		lease_inherited(m->lease, fd);
+		keeper_drop(m->config.keeper, id);
+		close(fd);
+	}
+	lease_inherited_all(m->lease);
+}
+
+/* ---- what the lease arms by itself ---- */
+
+uint64_t lineage_keep(const int fds[LEASE_NR_EVENTS], void *userdata)
+{
+	struct manager *m = userdata;
+	uint64_t number = m->next_lease_id++;
+
+	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++)
+		keeper_keep(m->config.keeper, LINEAGE_ID(number, i), fds[i]);
+	return number;
+}
+
+void lineage_unkeep(uint64_t number, void *userdata)
+{
+	struct manager *m = userdata;
+
+	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++)
+		keeper_drop(m->config.keeper, LINEAGE_ID(number, i));
 }

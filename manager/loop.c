@@ -117,6 +117,9 @@ static void on_record(const struct lease_record *r, void *userdata)
 	case LEASE_RECORD_TICK:
 		process_on_tick(m, r);
 		break;
+	case LEASE_RECORD_MISSED:
+		groups_reconcile(m);
+		break;
 	}
 	if (r->lost != m->nr_lost) {
 		log_warning("%u records of the kernel's were lost", r->lost - m->nr_lost);
@@ -269,6 +272,8 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = lease_server_start(m->lease, on_record, m);
 	m->tick_pages = lease_get_tick_pages(m->lease);
+	if (r >= 0 && m->config.keeper)
+		lease_set_keep(m->lease, lineage_keep, lineage_unkeep);
 	if (r >= 0)
 		r = worker_new(m, &m->worker);
 	if (r >= 0)
@@ -320,6 +325,7 @@ struct manager *manager_free(struct manager *m)
 	m->worker = worker_free(m->worker);
 	jobs_free_finished(m);
 	processes_free(m);
+	lease_set_keep(m->lease, NULL, NULL);
 	groups_free(m);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);

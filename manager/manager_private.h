@@ -182,6 +182,8 @@ struct group *group_by_path(struct manager *m, const char *path);
 
 /* ---- adopt.c ---- */
 int groups_adopt(struct manager *m);
+/* Members that the hierarchy knows and we do not become known. */
+void groups_reconcile(struct manager *m);
 
 /* ---- process.c ---- */
 struct process *process_find(struct manager *m, pid_t tgid);
@@ -214,6 +216,11 @@ struct lineage *lineage_put(struct manager *m,
 			    struct lineage *l); /* one process fewer; returns NULL */
 int lineage_adopt(struct manager *m);
 void lineage_drop_adopted_faults(struct manager *m);
+/* All members are armed anew: what earlier servers armed goes, where it does not go on charging. */
+void lineage_drop_inherited(struct manager *m);
+/* For lease_set_keep(). */
+uint64_t lineage_keep(const int fds[LEASE_NR_EVENTS], void *userdata);
+void lineage_unkeep(uint64_t first, void *userdata);
 
 /* ---- far.c ---- */
 /* The events that every member has. */
@@ -245,7 +252,7 @@ bool process_recount(struct manager *m, struct process *p, const struct group *e
 /* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
 void group_true_up(struct manager *m, struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
-int64_t group_room_wanted(const struct group *g);
+int64_t group_room_wanted(struct manager *m, const struct group *g);
 void process_on_tick(struct manager *m, const struct lease_record *r);
 /* Publish usage (pages) as g's, raising max_usage. Any thread. */
 void group_publish(struct group *g, uint64_t usage_pages);

@@ -315,9 +315,9 @@ void process_on_thread(struct manager *m, const struct lease_record *r)
 	struct process *p = process_find(m, (pid_t)r->tgid);
 	int error = 0;
 
-	if (p && p->lineage)
+	if (p && p->lineage && p->lineage->events & ~r->events)
 		error = lineage_arm_thread(m, p->lineage, (pid_t)r->child, ~r->events);
-	if (p && p->faults && !error)
+	if (p && p->faults && p->faults->events & ~r->events && !error)
 		error = lineage_arm_thread(m, p->faults, (pid_t)r->child, ~r->events);
 	if (error && error != -ESRCH)
 		log_warning("thread %u of process %d cannot have a lease: %s", r->child, p->tgid,

@@ -123,7 +123,7 @@ void process_continue(struct manager *m, struct process *p)
 	uint64_t pending = 0;
 	bool stays = false;
 
-	if (!p->stopped)
+	if (!p->stopped || !lease_continuing(m->lease, p->tgid))
 		return;
 	p->stopped = false;
 	group_count_event(p->group, GROUP_EVENT_STOP_USEC, now_usec() - p->stopped_usec);
@@ -133,7 +133,8 @@ void process_continue(struct manager *m, struct process *p)
 		process_signal(p, SIGCONT);
 	/* Only now: should we die in between, the next server continues it once more. */
 	lease_member_set(m->lease, p->tgid, p->group->slot, false);
-	process_guard(m, p, false);
+	/* Where its next stop is heard of late, should there be nobody left to hear of it. */
+	process_guard(m, p, !stays && lease_stops_always(m->lease));
 	for (int sig = SIGTSTP; !stays && sig <= SIGTTOU; sig++)
 		if (pending & SIGNAL_BIT(sig))
 			process_signal(p, sig);

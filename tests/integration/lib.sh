@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # What the integration tests are written with. The runner gives, in the environment: T (this test's own directory), HELPERS,
 # MEMCGFS and MEMCGCTL (the programs), QUICK. With MEMCGFS_TEST_TREE=DIR no daemon is started and the groups are made below
-# DIR, some other v1 memory controller's directory: that tells a wrong test from a wrong daemon.
+# DIR, some other v1 memory controller's directory: that tells a wrong test from a wrong daemon. MEMCGFS_TEST_OPTIONS: further
+# options of every daemon, e.g. --config=FILE.
 
 set -Eeuo pipefail
 export LC_ALL=C
@@ -165,7 +166,8 @@ start_daemon() { # [OPTION]...
 
 run_daemon() {
 	# shellcheck disable=SC2086 # WRAPPER is a command and its arguments
-	exec ${WRAPPER:-} "$MEMCGFS" -f --name="$NAME" --state-dir="$T/state" "$@" "$M" >>"$T/daemon.log" 2>&1
+	exec ${WRAPPER:-} "$MEMCGFS" -f --name="$NAME" --state-dir="$T/state" ${MEMCGFS_TEST_OPTIONS:-} "$@" "$M" \
+		>>"$T/daemon.log" 2>&1
 }
 
 daemon_decided() {

@@ -134,7 +134,7 @@ bool fake_is_armed(const struct fake_process *fp)
 	return fp->faults_fd && poll(&p, 1, 0) == 0;
 }
 
-int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd)
+int lease_arm(struct lease *l, pid_t tid, unsigned events, int ret_fds[LEASE_NR_EVENTS])
 {
 	struct fake_process *fp;
 
@@ -153,8 +153,12 @@ int lease_arm(struct lease *l, pid_t tid, enum lease_event event, int *ret_fd)
 	}
 	if (!fp)
 		abort();
-	fp->nr_armed += event == LEASE_CLOCK;
-	*ret_fd = event == LEASE_FAULTS ? arm_faults(fp) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	fp->nr_armed += !!(events & LEASE_EVENT_BIT(LEASE_CLOCK));
+	ret_fds[LEASE_CLOCK] = ret_fds[LEASE_FAULTS] = -1;
+	if (events & LEASE_EVENT_BIT(LEASE_CLOCK))
+		ret_fds[LEASE_CLOCK] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (events & LEASE_EVENT_BIT(LEASE_FAULTS))
+		ret_fds[LEASE_FAULTS] = arm_faults(fp);
 	return 0;
 }
 
@@ -211,6 +215,89 @@ int lease_member_remove(struct lease *l, pid_t tgid)
 	}
 	pthread_mutex_unlock(&lock);
 	return r;
+}
+
+/* ---- leases that end with their server ---- */
+
+bool lease_survives(const struct lease *l)
+{
+	(void)l;
+	return !world.leases_die;
+}
+
+void lease_set_keep(struct lease *l, lease_keep_fn keep, lease_drop_fn drop)
+{
+	(void)l;
+	(void)keep;
+	(void)drop;
+}
+
+void lease_inherited(struct lease *l, int fd)
+{
+	(void)l;
+	(void)fd;
+	world.nr_inherited_leases++;
+}
+
+/* Whose stop nobody answered. */
+void lease_inherited_all(struct lease *l)
+{
+	struct fake_process *fp;
+
+	(void)l;
+	for (unsigned i = 0; (fp = fake_by_index(i)); i++)
+		fp->lease.stopped |= fp->member && fp->unanswered;
+}
+
+/* The descriptors are open still. */
+void lease_disarm(struct lease *l, const int fds[LEASE_NR_EVENTS])
+{
+	(void)l;
+	for (int i = 0; i < LEASE_NR_EVENTS; i++)
+		if (fds[i] >= 0 && fcntl(fds[i], F_GETFD) < 0)
+			abort();
+}
+
+void lease_hold(struct lease *l, pid_t tgid)
+{
+	struct fake_process *fp = fake_by_pid(tgid);
+
+	(void)l;
+	if (fp)
+		fp->nr_holds++;
+}
+
+/* Before the signal that ends the stop. */
+bool lease_continuing(struct lease *l, pid_t tgid)
+{
+	struct fake_process *fp = fake_by_pid(tgid);
+
+	(void)l;
+	if (fp && fp->lease.stopped && atomic_get(&fp->stopped))
+		fp->nr_continuings++;
+	return !fp || !fp->lands_late;
+}
+
+bool lease_stops_always(const struct lease *l)
+{
+	(void)l;
+	return world.leases_die;
+}
+
+uint64_t lease_slot_get_held(struct lease *l, uint32_t slot)
+{
+	(void)l;
+	return slot ? world.held : 0;
+}
+
+bool lease_slot_recall(struct lease *l, uint32_t slot)
+{
+	if (!lease_slot_get_held(l, slot))
+		return false;
+	world.nr_recalls++;
+	if (!world.held_stays)
+		world.held = 0;
+	return true;
 }
 
 /* ---- slots ---- */
@@ -492,6 +579,17 @@ void world_tick(struct fake_process *fp)
 	full = charge_tick(fp->lease.slot);
 	if (full)
 		stop(fp, full);
+}
+
+void world_land(struct fake_process *fp)
+{
+	fp->lands_late = false;
+	record_of(fp, LEASE_RECORD_STOP, false);
+}
+
+void world_miss(void)
+{
+	record_add((struct lease_record){.type = LEASE_RECORD_MISSED});
 }
 
 /* The memory goes before the record comes. */

@@ -43,6 +43,8 @@ struct fake_process {
 	uint64_t nr_threads;
 	uint64_t runs;            /* state R */
 	uint64_t stopped;         /* by whomever */
+	bool lands_late;          /* its stop is on its way */
+	bool unanswered;          /* by its lease, and no server heard of it */
 	uint64_t pending, caught; /* signals, bit n - 1 */
 	int oom_score_adj;
 	uid_t uid;
@@ -55,6 +57,7 @@ struct fake_process {
 
 	/* What was done to it. */
 	uint64_t nr_stops, nr_continues, nr_kills; /* signals */
+	unsigned nr_holds, nr_continuings;         /* lease_hold(), lease_continuing() */
 	uint64_t nr_paged_out;
 	unsigned nr_reclaiming; /* workers in the middle of it */
 	unsigned nr_armed;      /* times a thread got a clock */
@@ -72,6 +75,9 @@ struct fake_world {
 	int keeper_replace_error;
 	bool cache_pinned;         /* nothing of it is dropped: mapped, or dirty */
 	bool lose_records;         /* the ring is full */
+	bool leases_die;           /* with the server that armed them */
+	uint64_t held;             /* pages of leases, until they are recalled */
+	bool held_stays;           /* even then */
 	void (*on_attach)(void);   /* in hierarchy_attach(), before the process is moved */
 	void (*on_attached)(void); /* and after it was */
 	void (*on_look)(const struct fake_process *fp); /* in hierarchy_of() */
@@ -79,6 +85,7 @@ struct fake_world {
 
 	/* What happened. */
 	unsigned nr_page_out, nr_cache_drop, nr_keeper_replace, nr_thread_moves;
+	unsigned nr_recalls, nr_inherited_leases;
 	unsigned nr_overlaps; /* of workers over one process */
 	unsigned most_held;   /* workers at once */
 	uint64_t wanted;      /* by the last page_out() or cache_drop() */
@@ -119,6 +126,10 @@ void world_tick(struct fake_process *fp);
 bool fake_is_armed(const struct fake_process *fp); /* with fault events */
 uint64_t fake_slot_tick_pages(uint32_t slot);
 void fake_events_forget(void); /* close our ends */
+/* Its stop, of which there was a record before, has come. */
+void world_land(struct fake_process *fp);
+/* A record that there are members nobody was told of. */
+void world_miss(void);
 
 /* ---- the lease map ---- */
 

@@ -107,6 +107,52 @@ static void test_adopt_unarmed(void)
 	CU_ASSERT_PTR_NULL(member(fp));
 }
 
+/*
+ * Leases that died with their server: all members have new ones, also who was forked meanwhile, and
+ * who was stopped while nobody heard of it goes on.
+ */
+static void test_adopt_rearmed(void)
+{
+	struct fake_process *fp = world_child(2, "a child"), *other = world_child(1, "another");
+	struct group *a = group_make_limited(manager_root(mgr), "a", 100000);
+
+	CU_ASSERT_EQUAL(attach(a, fp), 0);
+	CU_ASSERT_EQUAL(fp->nr_armed, fp->nr_threads);
+	manager_stop();
+	fp->stopped = true;
+	fp->unanswered = true;
+	strcpy(other->dir, "a");
+	world.leases_die = true;
+	world.nr_inherited = 4;
+	CU_ASSERT_EQUAL_FATAL(manager_start(true), 0);
+	CU_ASSERT_EQUAL(world.nr_inherited_leases, 4);
+	CU_ASSERT_EQUAL(fp->nr_armed, 2 * fp->nr_threads);
+	CU_ASSERT_EQUAL(other->nr_armed, other->nr_threads);
+	CU_ASSERT_PTR_NOT_NULL(member(other));
+	world_run();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_FALSE(fp->lease.stopped);
+	fp->unanswered = false;
+}
+
+/* Of a member that no record told of the hierarchy knows. */
+static void test_missed_member(void)
+{
+	struct fake_process *fp = world_child(1, "a child");
+
+	group_make(manager_root(mgr), "a");
+	strcpy(fp->dir, "a");
+	world_miss();
+	world_run();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(fp));
+	CU_ASSERT_EQUAL(fp->nr_armed, 1);
+	CU_ASSERT_EQUAL(fp->lease.slot, group_child(manager_root(mgr), "a")->slot);
+	/* Once more: it is known. */
+	world_miss();
+	world_run();
+	CU_ASSERT_EQUAL(fp->nr_armed, 1);
+}
+
 static void test_adopt_error(void)
 {
 	group_make(manager_root(mgr), "a");
@@ -188,6 +234,8 @@ int main(int argc, char **argv)
 			       {"adopt with a fresh map", test_adopt_fresh_map},
 			       {"adopt who stands still", test_adopt_stopped},
 			       {"adopt who is not armed", test_adopt_unarmed},
+			       {"adopt where leases have died", test_adopt_rearmed},
+			       {"a member that was missed", test_missed_member},
 			       {"adopt from a broken hierarchy", test_adopt_error},
 			       {"requests", test_requests},
 			       {"the loop's start and end", test_run_and_end},

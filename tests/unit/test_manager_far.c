@@ -217,7 +217,7 @@ static void test_unarmed_thread(void)
 						      .tgid = (unsigned)x->pid,
 						      .child = (unsigned)x->pid,
 						      .events = LEASE_EVENT_BIT(LEASE_CLOCK)});
-	CU_ASSERT_EQUAL(p->faults->nr_fds, nr_fds + 1);
+	CU_ASSERT_EQUAL(p->faults->nr_fds, nr_fds + LEASE_NR_EVENTS);
 	CU_ASSERT_EQUAL(p->lineage->nr_fds, nr_fds);
 }
 

@@ -132,12 +132,62 @@ static void test_no_room_is_a_hit(void)
 
 	fp->pinned = UINT64_MAX;
 	group_set_oom_kill_disable(mgr, a, 1);
-	CU_ASSERT_EQUAL(group_room_wanted(a), 0);
+	CU_ASSERT_EQUAL(group_room_wanted(mgr, a), 0);
 	lease_slot_set_room(NULL, a->slot, -1, room_of(a));
 	process_stop(mgr, member(fp), fp->pid);
 	world_run();
 	CU_ASSERT_EQUAL(failcnt(a), 1);
 	CU_ASSERT(stands(fp));
+}
+
+/* What idle members hold unused is taken back before it counts as a hit. */
+static void test_recall(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 500);
+
+	world.held = 480;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), 1000 - 500 - 480 - LEASE_PAGES);
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_recalls, 1);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(fp->nr_holds, 0);
+	CU_ASSERT_EQUAL(fp->nr_continuings, 1);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(room_of(a), (int64_t)(1000 - fp->rss_anon - LEASE_PAGES));
+	/* Where that is not enough it is one, and the lease is told that the member waits. */
+	world.held = 480;
+	world.held_stays = true;
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_recalls, 2);
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	CU_ASSERT_EQUAL(fp->nr_holds, 1);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+/* Nobody is continued whose stop has not come yet. */
+static void test_lands_late(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 500);
+
+	fp->lands_late = true;
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_EQUAL(fp->nr_continuings, 1);
+	CU_ASSERT_EQUAL(fp->nr_continues, 0);
+	CU_ASSERT(member(fp)->stopped);
+	CU_ASSERT_EQUAL(fp->lease.stopped, 1);
+	world_land(fp);
+	world_run();
+	CU_ASSERT_EQUAL(fp->nr_continuings, 2);
+	CU_ASSERT_EQUAL(fp->nr_continues, 1);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_FALSE(fp->lease.stopped);
 }
 
 static void test_parent_full(void)
@@ -420,6 +470,8 @@ int main(int argc, char **argv)
 			       {"never past the limit", test_never_past},
 			       {"true-up is no hit", test_true_up},
 			       {"no room is a hit", test_no_room_is_a_hit},
+			       {"leases are recalled first", test_recall},
+			       {"a stop on its way", test_lands_late},
 			       {"the parent is full", test_parent_full},
 			       {"the child is full", test_child_full},
 			       {"the child, then the parent", test_child_then_parent},

@@ -197,7 +197,7 @@ static void test_ini(void)
 	CU_ASSERT_EQUAL(config_text(&c, "\n", message), 0);
 	CU_ASSERT_EQUAL(c.hierarchy, HIERARCHY_AUTO);
 	CU_ASSERT_STRING_EQUAL(c.name, "memcgfs");
-	CU_ASSERT_EQUAL(c.stop, LEASE_STOP_BPF);
+	CU_ASSERT_EQUAL(c.stop, LEASE_STOP_AUTO);
 	CU_ASSERT_FALSE(c.debug);
 	CU_ASSERT_PTR_NULL(c.state_dir);
 	config_done(&c);
@@ -227,7 +227,7 @@ static void test_ini_refused(void)
 		{"[daemn]\nname = x\n", "F:1: there is no section [daemn]"},
 		{"name = x\n", "F:1: name stands before any [section]"},
 		{"[lease]\n\nstop = soon\n",
-		 "F:3: stop must be bpf, signal or freezer, not 'soon'"},
+		 "F:3: stop must be auto, bpf, signal or freezer, not 'soon'"},
 		{"[daemon]\nname = a/b", "F:2: name must be 1 to 63 letters, digits, '.', '_' and "
 					 "'-', not 'a/b'"},
 		{"[daemon]\nname = ..\n", "F:2: name must be"},

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The inside of a lease whose charges are BPF programs', for the files that implement it. */
+#ifndef MEMCGFS_LEASE_BPF_H
+#define MEMCGFS_LEASE_BPF_H
+
+#include "accounting/lease_private.h"
+
+struct bpf_link;
+struct lease_bpf;
+struct ring_buffer;
+
+struct bpf_lease {
+	struct lease base; /* its slots are the map itself */
+	struct lease_bpf *skel;
+	struct bpf_link *sched_link[4];
+	struct bpf_link *files_link; /* reads out the table of files */
+	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
+	struct ring_buffer *ring; /* of this server */
+};
+
+static inline struct bpf_lease *bpf_lease_of(const struct lease *l)
+{
+	return (struct bpf_lease *)l;
+}
+
+int bpf_lease_files(const struct lease *l, const bool *want, struct lease_file **ret,
+		    size_t *ret_nr);
+int bpf_lease_files_move(struct lease *l, uint32_t slot, uint32_t to);
+
+#endif
