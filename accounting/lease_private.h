@@ -53,6 +53,7 @@ struct lease {
 uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages);
 
 int bpf_lease_new(struct lease **ret);
+int signal_lease_new(struct lease **ret);
 
 /* Pages that one thread can get within nsec, measured on the spot; 0: cannot be. */
 uint64_t lease_rate_pages(uint64_t nsec);

@@ -43,9 +43,12 @@ struct daemon {
 
 static void log_start(const struct daemon *d)
 {
-	log_info("serving %s: hierarchy named%s, name=%s; stop %s; page cache is %s", d->mountpoint,
-		 d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "", d->config.name,
-		 lease_stop_name(lease_get_stop(d->lease)),
+	int bpf_error = lease_get_bpf_error(d->lease);
+
+	log_info("serving %s: hierarchy named%s, name=%s; stop %s%s%s; page cache is %s",
+		 d->mountpoint, d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "",
+		 d->config.name, lease_stop_name(lease_get_stop(d->lease)),
+		 bpf_error ? ", no BPF: " : "", bpf_error ? strerror(-bpf_error) : "",
 		 lease_has_page_cache(d->lease) ? "charged" : "not charged");
 }
 
@@ -133,7 +136,7 @@ static int setup_state(struct daemon *d)
 
 static int setup_lease(struct daemon *d)
 {
-	const char *stop = lease_stop_name(d->config.stop);
+	bool bpf = d->config.stop == LEASE_STOP_BPF;
 	int err = lease_new(&d->lease, d->config.stop);
 
 	switch (-err) {
@@ -141,20 +144,23 @@ static int setup_lease(struct daemon *d)
 		return 0;
 	case EPERM:
 	case EACCES:
-		log_error("perf events and BPF are not permitted: root is needed, or CAP_BPF, "
-			  "CAP_PERFMON and CAP_SYS_ADMIN");
+		log_error("perf events%s are not permitted: root is needed, or %sCAP_PERFMON and "
+			  "CAP_SYS_ADMIN",
+			  bpf ? " and BPF" : "", bpf ? "CAP_BPF, " : "");
 		break;
 	case ENOSYS:
 	case ENOENT:
 	case ENODEV:
-		log_error("this kernel lacks perf events or BPF, which limits are held with: %s",
-			  strerror(-err));
+		log_error("this kernel lacks perf events%s, which limits are held with: %s",
+			  bpf ? " or BPF" : "", strerror(-err));
 		break;
 	case EOPNOTSUPP:
-		log_error("the stop '%s' is not to be had here ([lease] stop)", stop);
+		log_error("this version does not have the stop '%s' ([lease] stop); it has auto, "
+			  "bpf and signal",
+			  lease_stop_name(d->config.stop));
 		break;
 	default:
-		log_error("cannot set up perf events and BPF: %s", strerror(-err));
+		log_error("cannot set up perf events%s: %s", bpf ? " and BPF" : "", strerror(-err));
 	}
 	return err;
 }
