@@ -117,7 +117,7 @@ test_server_killed_under_load() {
 	sampler_start a
 	busy one a
 	busy two a
-	for round in 1 2 3 4; do
+	for ((round = 1; round <= ${ROUNDS:-4}; round++)); do
 		hits_the_limit a
 		let_it_live
 		kill_server

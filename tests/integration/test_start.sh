@@ -199,15 +199,22 @@ test_no_perf_events() {
 	grep -q perf "$T/err" || fail "the message does not tell of perf events"
 }
 
-# Without BPF either another rung of the ladder stops, and the limit holds, or it is refused.
+# Without BPF the next rung of the ladder stops, and the limit holds; unless BPF was asked for.
 test_no_bpf() {
-	if WRAPPER="$HELPERS/deny bpf" try_daemon; then
-		grep -Eqw 'signal|freezer' "$T/daemon.log" || fail "the stop in use is not said: $(cat "$T/daemon.log")"
-		limit_holds
-	else
-		# shellcheck disable=SC2046 # words
-		refused "no BPF" "$HELPERS/deny" bpf $(memcgfs "$M")
-	fi
+	printf '[lease]\nstop = bpf\n' >"$T/conf"
+	# shellcheck disable=SC2046 # words
+	refused "no BPF" "$HELPERS/deny" bpf $(memcgfs --config="$T/conf" "$M")
+	grep -q BPF "$T/err" || fail "the message does not tell of BPF"
+	WRAPPER="$HELPERS/deny bpf" start_daemon
+	grep -q 'stop signal, no BPF: ' "$T/daemon.log" || fail "the stop in use is not said: $(cat "$T/daemon.log")"
+	limit_holds
+}
+
+test_no_freezer() {
+	printf '[lease]\nstop = freezer\n' >"$T/conf"
+	# shellcheck disable=SC2046 # words
+	refused "the freezer" $(memcgfs --config="$T/conf" "$M")
+	grep -q freezer "$T/err" || fail "the message does not tell of the freezer"
 }
 
 try_daemon() {

@@ -41,7 +41,7 @@ users_stop() { # SIGNAL
 	group a 16M
 	busy one a
 	pid=${TALK_PID[one]}
-	for round in {1..10}; do
+	for ((round = 0; round < ${ROUNDS:-10}; round++)); do
 		hits_the_limit a
 		kill -"$1" "$pid"
 		until_true 5 in_state "$pid" T
@@ -86,7 +86,7 @@ test_debuggers_stop() {
 	busy one a
 	busy two a
 	pid=${TALK_PID[one]}
-	for round in 1 2 3; do
+	for ((round = 0; round < ${ROUNDS:-3}; round++)); do
 		hits_the_limit a
 		talk debugger "$HELPERS/stopper" "$pid"
 		expect debugger stopped
