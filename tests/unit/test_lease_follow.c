@@ -106,6 +106,14 @@ static bool has_two_exits(void *arg)
 	return seen.nr[LEASE_RECORD_EXIT] == 2;
 }
 
+static bool holds(void *arg)
+{
+	struct lease_member m;
+
+	return seen.held && !lease_member_get(lease, *(pid_t *)arg, &m) && m.stopped &&
+	       lease_slot_get_room(lease, SLOT) < 0;
+}
+
 static void test_fork(void)
 {
 	struct lease_member m = {};
@@ -118,18 +126,17 @@ static void test_fork(void)
 	expect_record(LEASE_RECORD_FORK);
 	seen.hold = true;
 	progress->armed = true;
-	CU_ASSERT_TRUE(dispatch_until(is_held, NULL, PATIENCE_MSEC));
+	grandchild = (pid_t)seen.last[LEASE_RECORD_FORK].child;
+	CU_ASSERT_TRUE(dispatch_until(holds, &grandchild, PATIENCE_MSEC));
 	CU_ASSERT_EQUAL(seen.nr[LEASE_RECORD_FORK], 1);
 	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_FORK].tgid, (unsigned)c.pid);
 	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_FORK].shares_vm, 0);
-	grandchild = (pid_t)seen.last[LEASE_RECORD_FORK].child;
-	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_STOP].tgid, (unsigned)grandchild);
 	CU_ASSERT_EQUAL(lease_member_get(lease, grandchild, &m), 0);
 	CU_ASSERT_EQUAL(m.slot, SLOT);
-	CU_ASSERT_EQUAL(m.stopped, 1);
 	CU_ASSERT(progress->pages <= 200 + 2 * LEASE_PAGES);
 	seen.hold = false;
 	let_go_on(grandchild);
+	let_go_on(c.pid); /* which copies pages after fork(2), and may be held, too */
 	CU_ASSERT_TRUE(dispatch_until(has_two_exits, NULL, PATIENCE_MSEC));
 	child_finish(&c);
 }
@@ -148,6 +155,14 @@ static void vfork_and_exec(void)
 	waitpid(pid, NULL, 0);
 }
 
+/* ThreadSanitizer makes a fork of it. */
+#ifdef __SANITIZE_THREAD__
+#define VFORK_SHARES_VM false
+#else
+#define VFORK_SHARES_VM true
+#endif
+
+/* Whether the lease can tell. */
 static bool has_kcmp(void)
 {
 	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0, 0) == 0;
@@ -161,7 +176,7 @@ static void test_vfork(void)
 		return;
 	child_go(&c);
 	expect_record(LEASE_RECORD_FORK);
-	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_FORK].shares_vm, has_kcmp());
+	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_FORK].shares_vm, VFORK_SHARES_VM && has_kcmp());
 	progress->armed = true;
 	expect_record(LEASE_RECORD_EXEC);
 	CU_ASSERT_EQUAL(seen.last[LEASE_RECORD_EXEC].tgid, seen.last[LEASE_RECORD_FORK].child);
