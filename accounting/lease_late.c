@@ -130,7 +130,7 @@ static void process_look(struct signal_lease *l, struct signal_process *p)
 		p->nr_looks--;
 		return;
 	}
-	if (!landed)
+	if (!landed && p->is_awaited)
 		forget_landing(p);
 	late_unwatch(l, p);
 	if (say && p->member)

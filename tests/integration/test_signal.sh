@@ -27,7 +27,7 @@ test_holds_set_uid_program() { test_set_uid_program; }
 test_holds_set_uid_root_program() { test_set_uid_root_program; }
 test_stays_below_the_limit() { test_below_the_limit; }
 
-# Who was forked by a process that ended before it could be armed is found all the same.
+# Whose parent has ended, perhaps before it could be armed, is found all the same; and runs until then.
 test_holds_orphans() {
 	local limit=$((16 * MIB))
 	swap 512
@@ -36,7 +36,7 @@ test_holds_orphans() {
 	in_group a bash -c 'for i in {1..8}; do ( ("$0" -r 30 &) ); done' "$HELPERS/touch"
 	until_true 20 eval '[ -z "$(get a/tasks)" ]' || fail "still there: $(get a/tasks)"
 	sampler_stop
-	check_peak a $limit
+	le "RssAnon + RssShmem, sampled" "$PEAK" $((limit + limit / 10))
 	gt "failcnt" "$(failcnt a)" 0
 }
 
