@@ -15,6 +15,7 @@ typedef __u64 u64;
 typedef __s64 s64;
 
 #define SIGKILL      9
+#define SIGCONT      18
 #define SIGSTOP      19
 #define NOEXIST      1 /* BPF_NOEXIST */
 #define LEASE_PERIOD LEASE_PAGES
@@ -390,6 +391,40 @@ int lease_exec(u64 *ctx)
 	return 0;
 }
 
+/* Of Linux 6.13; before that only who has a guard (manager/guard.h) goes on. */
+enum pid_type { PIDTYPE_TGID = 1 };
+extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+extern int bpf_send_signal_task(struct task_struct *p, int sig, enum pid_type type,
+				u64 value) __ksym __weak;
+
+static long continue_stopped(void *map, u32 *tgid, struct lease_member *member, void *userdata)
+{
+	struct task_struct *p;
+
+	if (!member->stopped)
+		return 0;
+	p = bpf_task_from_pid((int)*tgid);
+	if (!p)
+		return 0;
+	bpf_send_signal_task(p, SIGCONT, PIDTYPE_TGID, 0);
+	bpf_task_release(p);
+	return 0;
+}
+
+/*
+ * Keeper and server are dead, or as good as dead: whoever was stopped goes on, also who was so
+ * between the server's last look at the ring and its death, of whom nobody knows.
+ */
+static __always_inline void daemon_exits(u32 tgid)
+{
+	daemon_ends(tgid);
+	if (bpf_map_delete_elem(&daemons, &tgid))
+		return;
+	if (!nr_daemons && bpf_send_signal_task)
+		bpf_for_each_map_elem(&members, continue_stopped, 0, 0);
+}
+
 /* Runs after the memory has gone (exit_mm); the last thread speaks for the process. */
 SEC("tp_btf/sched_process_exit")
 int lease_exit(u64 *ctx)
@@ -401,8 +436,7 @@ int lease_exit(u64 *ctx)
 
 	if (p->signal->live.counter)
 		return 0;
-	daemon_ends(tgid);
-	bpf_map_delete_elem(&daemons, &tgid);
+	daemon_exits(tgid);
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;

@@ -174,6 +174,29 @@ test_both_killed_while_members_are_stopped() {
 	expect member "done 1"
 }
 
+# Nobody acts on the stops of members who reach the limit in the meantime.
+test_both_killed_while_they_do_not_respond() {
+	local pid pids
+	grep -q ' bpf_send_signal_task' /proc/kallsyms || skip "the kernel's programs cannot continue others (Linux 6.13)"
+	grep -q 'stop bpf' "$T/daemon.log" || skip "the stop is not by BPF"
+	swap 256
+	group a 16M
+	busy runner a
+	hits_the_limit a
+	pids=$(daemon_pids)
+	# shellcheck disable=SC2086 # pids
+	kill -STOP $pids
+	until_true 10 in_state "${TALK_PID[runner]}" T || fail "it is not stopped at its limit"
+	DAEMON=''
+	# shellcheck disable=SC2086 # pids
+	kill -KILL $pids
+	for pid in $pids; do
+		until_true 10 gone "$pid" || fail "pid $pid of the daemon does not end"
+	done
+	not_stopped runner
+	goes_on "${TALK_PID[runner]}"
+}
+
 # The next daemon of that name finds the groups and their members, and holds them.
 test_next_daemon_adopts() {
 	local pid
