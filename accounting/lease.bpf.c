@@ -103,6 +103,7 @@ const volatile int filemap_has_order = 1;
 unsigned int
 	nr_daemons; /* of those that live: without any nobody is stopped, for nobody would go on */
 unsigned int lost;  /* records that found the ring full */
+unsigned int files_full; /* insertions of files that found the table of files full */
 
 char _license[] SEC("license") = "GPL";
 
@@ -497,8 +498,10 @@ int lease_cache_add(struct filemap_record *ctx)
 	if (!o) {
 		bpf_map_update_elem(&files, &key, &fresh, NOEXIST);
 		o = bpf_map_lookup_elem(&files, &key);
-		if (!o) /* table full: not charged, and so never uncharged */
+		if (!o) { /* table full: not charged, and so never uncharged */
+			__sync_fetch_and_add(&files_full, 1);
 			return 0;
+		}
 	}
 	slot = owner_add(o, member->slot, (int)nr_pages);
 	s = bpf_map_lookup_elem(&slots, &slot);

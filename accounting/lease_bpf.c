@@ -212,10 +212,20 @@ static int bpf_lease_get_fd(const struct lease *l)
 	return ring_buffer__epoll_fd(bpf_lease_of(l)->ring);
 }
 
+static void warn_of_files(struct bpf_lease *l)
+{
+	if (l->said_files_full || !__atomic_load_n(&l->skel->bss->files_full, __ATOMIC_RELAXED))
+		return;
+	l->said_files_full = true;
+	log_warning("page cache of more than %d files at a time: that of the others is not charged",
+		    LEASE_MAX_FILES);
+}
+
 static int bpf_lease_dispatch(struct lease *l)
 {
 	int r = ring_buffer__consume(bpf_lease_of(l)->ring);
 
+	warn_of_files(bpf_lease_of(l));
 	return r < 0 ? r : 0;
 }
 

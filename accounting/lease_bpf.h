@@ -16,6 +16,7 @@ struct bpf_lease {
 	struct bpf_link *files_link; /* reads out the table of files */
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct ring_buffer *ring; /* of this server */
+	bool said_files_full;     /* by this server */
 };
 
 static inline struct bpf_lease *bpf_lease_of(const struct lease *l)

@@ -13,11 +13,12 @@
  * a look. */
 #define LEASE_TICK_NSEC 10000000
 
-#define LEASE_MAX_SLOTS   4096   /* groups; slot 0 is the root and never limited */
-#define LEASE_MAX_DEPTH   32     /* of nesting, charged in one bounded loop */
-#define LEASE_MAX_MEMBERS 32768  /* processes */
-#define LEASE_MAX_FILES   65536  /* files with charged page cache */
-#define LEASE_FILE_OWNERS 4      /* groups that can share one file's charges */
+#define LEASE_MAX_SLOTS   4096  /* groups; slot 0 is the root and never limited */
+#define LEASE_MAX_DEPTH   32    /* of nesting, charged in one bounded loop */
+#define LEASE_MAX_MEMBERS 32768 /* processes */
+#define LEASE_MAX_FILES \
+	262144              /* files with charged page cache: 4 MiB, and 100 bytes for each file */
+#define LEASE_FILE_OWNERS 4 /* groups that can share one file's charges */
 #define LEASE_RING_BYTES  262144 /* 5,400 records of 40 + 8 bytes */
 #define LEASE_NO_LIMIT    (1LL << 60)
 
