@@ -222,16 +222,12 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 {
 	u32 tgid = current_tgid(), slot, full;
 	struct lease_member *member;
-	struct lease_slot *s;
 	struct lease_record *r;
 
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member || !member->slot)
 		return 0;
 	slot = member->slot;
-	s = bpf_map_lookup_elem(&slots, &slot);
-	if (!s || !s->limited)
-		return 0;
 	r = record_new(LEASE_RECORD_TICK, tgid, slot);
 	full = charge_tick(slot);
 	if (r) {

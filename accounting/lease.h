@@ -114,7 +114,7 @@ bool lease_continuing(struct lease *l, pid_t tgid);
  */
 void lease_release(struct lease *l);
 
-/* A slot's place in the tree and whether it is limited (only then do clock ticks wake anybody). */
+/* A slot's place in the tree, and whether it or one above it is limited. */
 void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent);
 void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited);
 /* Charged to the slot (not to those above it) for each thread and tick of CPU time, ahead. */

@@ -184,11 +184,14 @@ static uint64_t count_members(struct manager *m, struct group *g, const struct g
 /* Sets usage in the whole subtree below top; returns g's. */
 static uint64_t count_subtree(struct manager *m, struct group *g, const struct group *top)
 {
-	uint64_t usage = count_members(m, g, top) + group_cache(m, g);
+	uint64_t cache = group_cache(m, g), usage = count_members(m, g, top) + cache;
 
-	for (struct group *child = g->children; child; child = child->hh.next)
+	for (struct group *child = g->children; child; child = child->hh.next) {
 		usage += count_subtree(m, child, top);
+		cache += child->cache;
+	}
 	g->usage = usage;
+	g->cache = cache;
 	group_publish(g, usage);
 	return usage;
 }
@@ -209,10 +212,19 @@ void group_true_up(struct manager *m, struct group *g)
 			    group_is_limited(g) ? group_room_wanted(m, g) : LEASE_NO_LIMIT, seen);
 }
 
+/* One member was counted just now. */
+static void publish_count(struct manager *m, struct group *top)
+{
+	uint64_t cache = 0;
+
+	for (struct group *g = top; g; g = group_next(top, g))
+		cache += group_cache(m, g);
+	group_publish(top, top->usage - MIN(top->usage, top->cache) + cache);
+}
+
 /*
- * A member of a limited group used another tick of CPU: what it got without faults shows now. Where
- * faults are charged this only ever lowers rooms: what others were charged meanwhile is not known
- * here.
+ * A member used another tick of CPU: what it got without faults shows now. Where faults are charged
+ * this only ever lowers rooms: what others were charged meanwhile is not known here.
  */
 void process_on_tick(struct manager *m, const struct lease_record *r)
 {
@@ -234,6 +246,7 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
 
+		publish_count(m, g);
 		if (!group_is_limited(g))
 			continue;
 		if (g->tick_pages) {

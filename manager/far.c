@@ -184,12 +184,13 @@ void process_charge_birth(struct manager *m, const struct process *p, uint64_t f
 /* What it had and what it held ahead is free, unless that was seen when the room was last set. */
 void process_charge_exit(struct manager *m, const struct process *p, uint64_t exit_nsec)
 {
+	/* Those who shared its pages have them still. */
 	uint64_t pages = process_shares_pages(p) ? 0 : p->pages;
 
 	for (struct group *g = p->group; g->parent; g = g->parent) {
+		g->usage -= MIN(g->usage, p->pages);
 		if (!g->tick_pages || exit_nsec <= g->room_nsec)
 			continue;
-		g->usage -= MIN(g->usage, pages);
 		if (p->nr_threads && !p->shares_vm)
 			charge(m, g, -(int64_t)(pages + g->tick_pages));
 	}

@@ -102,6 +102,7 @@ struct group {
 	struct process *members; /* shape */
 
 	uint64_t usage;               /* pages, as last counted, children included */
+	uint64_t cache;               /* of these: page cache */
 	enum group_distance distance; /* from its limit, see far.c */
 	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
 	uint64_t room_nsec;           /* what happened before was seen when room was last set */

@@ -269,6 +269,18 @@ test_shared_by_forks_at_the_limit() {
 	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
 }
 
+# Of a program that nobody looked at while it ran. What it got in its last 10 ms may be missing.
+test_peak_is_remembered() {
+	local limit
+	for limit in $UNLIMITED 1G 512M; do
+		group a "$limit"
+		in_group a "$HELPERS/touch" 400
+		gt "max_usage of a program of 400 MiB, limit $limit" "$(max_usage a)" $((320 * MIB))
+		le "max_usage of a program of 400 MiB, limit $limit" "$(max_usage a)" $((402 * MIB))
+		until_true 5 rmdir "$M/a" 2>/dev/null
+	done
+}
+
 test_max_usage_reset() {
 	group a 64M
 	talk_in one a "$HELPERS/touch" -h 32

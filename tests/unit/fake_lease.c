@@ -573,7 +573,7 @@ void world_tick(struct fake_process *fp)
 {
 	uint32_t full;
 
-	if (!fake_slot_limited(fp->lease.slot))
+	if (!fp->lease.slot)
 		return;
 	record_of(fp, LEASE_RECORD_TICK, false);
 	full = charge_tick(fp->lease.slot);

@@ -43,6 +43,31 @@ static void test_tick_of_the_innocent(void)
 	CU_ASSERT_EQUAL(failcnt(a), 0);
 }
 
+/* The peak of a group without a limit shows too, and what has gone is not in it. */
+static void test_tick_unlimited(void)
+{
+	struct group *p = group_make(manager_root(mgr), "p"), *a = group_make(p, "a");
+	struct fake_process *x = member_make(a, 100), *y = member_make(a, 50);
+
+	world_read_file(y, 7, 30);
+	atomic_put(&x->rss_anon, 500);
+	world_tick(x);
+	world_run();
+	CU_ASSERT_EQUAL(p->record->memory.max_usage, 580 * 4096);
+	atomic_put(&x->rss_anon, 10);
+	world_exit(y);
+	world_tick(x);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(p), 40);
+	CU_ASSERT_EQUAL(usage_pages(a), 40);
+	fake_cache_shrink(7, 20);
+	atomic_put(&x->rss_anon, 560);
+	world_tick(x);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(p), 570);
+	CU_ASSERT_EQUAL(p->record->memory.max_usage, 580 * 4096);
+}
+
 /* A limit further up is kept as well. */
 static void test_tick_parent(void)
 {
@@ -88,6 +113,7 @@ int main(int argc, char **argv)
 	CU_TestInfo tests[] = {{"tick", test_tick},
 			       {"tick of the innocent", test_tick_of_the_innocent},
 			       {"tick below a limit", test_tick_parent},
+			       {"tick without a limit", test_tick_unlimited},
 			       {"open shmem files", test_shmem_files},
 			       CU_TEST_INFO_NULL};
 
