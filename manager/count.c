@@ -145,8 +145,7 @@ void group_publish(struct group *g, uint64_t usage_pages)
 		;
 }
 
-/* Pages that threads below top may touch uncharged. */
-static uint64_t group_reserve(const struct group *top, uint64_t limit)
+uint64_t group_reserve(const struct group *top, uint64_t limit)
 {
 	uint64_t active = 0, idle = 0;
 
@@ -156,8 +155,9 @@ static uint64_t group_reserve(const struct group *top, uint64_t limit)
 		DL_FOREACH (g->members, p)
 			*(p->active ? &active : &idle) += p->nr_threads * (uint64_t)LEASE_PAGES;
 	}
-	return MIN(active, limit / RESERVE_ACTIVE_DIVISOR) +
-	       MIN(idle, limit / RESERVE_IDLE_DIVISOR);
+	return (MIN(active, limit / RESERVE_ACTIVE_DIVISOR) +
+		MIN(idle, limit / RESERVE_IDLE_DIVISOR)) >>
+	       top->squeeze;
 }
 
 int64_t group_room_wanted(struct manager *m, const struct group *g)

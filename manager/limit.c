@@ -76,7 +76,7 @@ static void group_hit_limit(struct manager *m, struct group *g)
 {
 	atomic_inc(&g->record->memory.failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
-	g->nr_rounds = 0;
+	g->nr_rounds = g->squeeze = 0;
 	group_reclaim(m, g);
 }
 
@@ -178,6 +178,28 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 	} else {
 		group_oom(m, g);
 	}
+}
+
+/*
+ * The reserve is there so that threads cannot pass the limit with what they touch before their next
+ * charge. With many of them that is much, and nobody is to be killed for what nobody has taken:
+ * what is more than this part of the limit is given up first.
+ */
+#define SQUEEZE_DIVISOR 32
+
+bool group_squeeze(struct manager *m, struct group *g)
+{
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+
+	while (g->usage < limit && group_reserve(g, limit) > limit / SQUEEZE_DIVISOR) {
+		g->squeeze++;
+		group_true_up(m, g);
+		if (group_room_wanted(m, g) > 0) {
+			group_release(m, g);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- changing the limit ---- */

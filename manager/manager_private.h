@@ -108,6 +108,7 @@ struct group {
 	uint64_t room_nsec;           /* what happened before was seen when room was last set */
 	struct process *waiters;      /* members stopped at this group's limit */
 	struct job *job;              /* reclaim under way for this group */
+	unsigned squeeze;             /* its reserve is halved so often */
 	unsigned nr_rounds;           /* of reclaim since somebody last went on */
 	pid_t victim;                 /* killed and not yet gone */
 	bool oom;                     /* nothing left to reclaim, nobody killed */
@@ -254,6 +255,9 @@ bool process_recount(struct manager *m, struct process *p, const struct group *e
 void group_true_up(struct manager *m, struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
 int64_t group_room_wanted(struct manager *m, const struct group *g);
+/* Pages that threads in top and below it may touch uncharged, or so many of them as are kept free.
+ */
+uint64_t group_reserve(const struct group *top, uint64_t limit);
 void process_on_tick(struct manager *m, const struct lease_record *r);
 /* Publish usage (pages) as g's, raising max_usage. Any thread. */
 void group_publish(struct group *g, uint64_t usage_pages);
@@ -317,6 +321,9 @@ void group_settle_up(struct manager *m, struct group *g);
 void process_unwait(struct manager *m, struct process *p);
 void group_limited_changed(struct manager *m, struct group *g);
 void group_limit_fail(struct group *g, int error);
+/* Nothing can be reclaimed: is there room for g's waiters if less is kept in reserve? They go on
+ * then. */
+bool group_squeeze(struct manager *m, struct group *g);
 
 /* ---- oom.c ---- */
 /* Nothing could be reclaimed for g. */

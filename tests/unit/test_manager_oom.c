@@ -42,6 +42,25 @@ static void test_biggest(void)
 	CU_ASSERT_EQUAL(world_work(x, 100), 100);
 }
 
+/* What is kept free for many threads that have not taken it kills nobody. */
+static void test_reserve(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *x = member_make(a, 100), *y = member_make(a, 600);
+
+	world.swap_free = 0;
+	y->nr_threads = 100;
+	y->runs = 1;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), LIMIT - 700 - LIMIT / 4 - LEASE_PAGES);
+	CU_ASSERT_EQUAL(world_work(x, 240), 240);
+	CU_ASSERT(failcnt(a) > 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM_KILL), 0);
+	CU_ASSERT_EQUAL(world_work(x, 200), 200);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM_KILL), 1);
+	CU_ASSERT_EQUAL(y->nr_kills, 1);
+}
+
 /* Reclaim comes first; the kill when it brings nothing. */
 static void test_reclaim_first(void)
 {
@@ -372,6 +391,7 @@ static void test_nested(void)
 int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"the biggest", test_biggest},
+			       {"the reserve kills nobody", test_reserve},
 			       {"reclaim first", test_reclaim_first},
 			       {"oom_score_adj", test_score_adj},
 			       {"oom_score_adj below 0", test_score_adj_below_0},
