@@ -3,6 +3,7 @@
  * The manager's loop: records from the kernel, requests from other threads, results from the
  * workers. It owns all groups.
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -249,12 +250,27 @@ static void prefer_this_thread(void)
 #define FD_RESERVE         64
 #define FD_RESERVE_DIVISOR 8 /* of a small table */
 
+/*
+ * The kernel lets a process with threads wait for all CPUs, 7 to 12 ms (Linux 6.18), each time its
+ * table of descriptors grows: let it be as big as it may ever be now.
+ */
+static void grow_descriptor_table(rlim_t size)
+{
+	cleanup_close int fd = eventfd(0, EFD_CLOEXEC), last = -1;
+
+	if (fd >= 0)
+		last = fcntl(fd, F_DUPFD_CLOEXEC, (int)MIN(size, KEEPER_MAX_FDS) - 1);
+}
+
 static void set_descriptor_budget(struct manager *m)
 {
 	struct rlimit rl;
 
 	m->max_status_fd = INT32_MAX;
-	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < INT32_MAX)
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return;
+	grow_descriptor_table(rl.rlim_cur);
+	if (rl.rlim_cur < INT32_MAX)
 		m->max_status_fd =
 			(int)(rl.rlim_cur - MIN(rl.rlim_cur / FD_RESERVE_DIVISOR, FD_RESERVE));
 }

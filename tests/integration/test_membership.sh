@@ -44,7 +44,7 @@ test_attach_during_forks() {
 # And all of them are under the group's limit.
 test_forks_are_limited() {
 	local limit=$((64 * MIB))
-	swap 512
+	swap 2048
 	group a $limit
 	sampler_start a
 	talk storm "$HELPERS/forkstorm" "$M/a/cgroup.procs" 100 2
