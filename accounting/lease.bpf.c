@@ -159,15 +159,17 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages)
 
 /*
  * Charge a thread's next tick of CPU time wherever that is how slot or a slot above it is charged.
- * The first one without room, or 0.
+ * The first one without room, or 0. ret_low: the first one without room for another, or 0.
  */
-static __always_inline u32 charge_tick(u32 slot)
+static __always_inline u32 charge_tick(u32 slot, u32 *ret_low)
 {
 	u32 full = 0;
 
+	*ret_low = 0;
+
 	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
 		struct lease_slot *s;
-		s64 nr_pages;
+		s64 nr_pages, room;
 
 		if (!slot)
 			break;
@@ -175,8 +177,11 @@ static __always_inline u32 charge_tick(u32 slot)
 		if (!s)
 			break;
 		nr_pages = (s64)s->tick_pages;
-		if (nr_pages && __sync_fetch_and_add(&s->room, -nr_pages) < nr_pages && !full)
+		room = nr_pages ? __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages : 0;
+		if (room < 0 && !full)
 			full = slot;
+		if (room < nr_pages && !*ret_low)
+			*ret_low = slot;
 		slot = s->parent;
 	}
 	return full;
@@ -220,7 +225,7 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 SEC("perf_event")
 int lease_tick(struct bpf_perf_event_data *ctx)
 {
-	u32 tgid = current_tgid(), slot, full;
+	u32 tgid = current_tgid(), slot, full, low;
 	struct lease_member *member;
 	struct lease_record *r;
 
@@ -229,7 +234,7 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 		return 0;
 	slot = member->slot;
 	r = record_new(LEASE_RECORD_TICK, tgid, slot);
-	full = charge_tick(slot);
+	full = charge_tick(slot, &low);
 	if (r) {
 		r->child = (u32)bpf_get_current_pid_tgid();
 		bpf_ringbuf_submit(r, 0);
@@ -269,13 +274,22 @@ int lease_signal(u64 *ctx)
 	return 0;
 }
 
-/* For the thread that member's current one made. Who cannot is stopped. */
+/*
+ * For the thread that member's current one made. Who cannot is stopped. (Threads that end give
+ * nothing back by themselves, so many short ones use the room up: the manager counts before that.)
+ */
 static __always_inline void pay_first_tick(struct lease_member *member, u32 tgid)
 {
-	u32 full = charge_tick(member->slot);
+	u32 low, full = charge_tick(member->slot, &low);
+	struct lease_record *r;
 
-	if (full && !member->stopped)
+	if (full && !member->stopped) {
 		stop_current(member, tgid, full);
+	} else if (low) {
+		r = record_new(LEASE_RECORD_LOW, tgid, low);
+		if (r)
+			bpf_ringbuf_submit(r, 0);
+	}
 }
 
 static __always_inline struct perf_event_context *context_of(struct task_struct *p)
@@ -422,7 +436,8 @@ static __always_inline void daemon_exits(u32 tgid)
 		bpf_for_each_map_elem(&members, continue_stopped, 0, 0);
 }
 
-/* Runs after the memory has gone (exit_mm); the last thread speaks for the process. */
+/* The last thread speaks for the process. Before Linux 6.16 its memory has gone by now (exit_mm).
+ */
 SEC("tp_btf/sched_process_exit")
 int lease_exit(u64 *ctx)
 {

@@ -109,6 +109,12 @@ uint64_t lease_get_tick_pages(const struct lease *l)
 	return l->tick_pages;
 }
 
+void lease_own_events(struct lease *l, pid_t tid)
+{
+	if (l->ops->own_events)
+		l->ops->own_events(l, tid);
+}
+
 void lease_disarm(struct lease *l, const int fds[LEASE_NR_EVENTS])
 {
 	if (l->ops->disarm)

@@ -76,6 +76,13 @@ int lease_dispatch(struct lease *l);     /* never blocks; 0 or -errno */
  * -ENOSPC (the descriptor budget is used up), or -errno.
  */
 int lease_arm(struct lease *l, pid_t tid, unsigned events, int ret_fds[LEASE_NR_EVENTS]);
+/*
+ * For each child of a member: the kernel lets the events of two tasks that have nothing but what
+ * one inherited from the other change places when it switches between them
+ * (perf_event_context_sched_out()), and time that one has used is found with the other. Not with
+ * this one from now on.
+ */
+void lease_own_events(struct lease *l, pid_t tid);
 /* To be called before the descriptors that lease_arm() gave are closed. */
 void lease_disarm(struct lease *l, const int fds[LEASE_NR_EVENTS]);
 /*
@@ -87,7 +94,7 @@ void lease_inherited(struct lease *l, int fd);
 void lease_inherited_all(struct lease *l);
 
 /*
- * Pages that a thread may get within LEASE_TICK_NSEC of CPU time, as fast as this machine gives
+ * Pages that a thread may get within LEASE_TICK_NSEC of CPU time, as fast as the machine gives
  * them; 0: nothing is charged by time (LEASE_STOP_SIGNAL).
  */
 uint64_t lease_get_tick_pages(const struct lease *l);

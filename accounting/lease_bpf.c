@@ -281,6 +281,21 @@ static int bpf_lease_arm(struct lease *lease, pid_t tid, unsigned events,
 	return r;
 }
 
+/* Whatever event is opened on a task parts its events from those it inherited them from. */
+static void bpf_lease_own_events(struct lease *l, pid_t tid)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_DUMMY,
+		.disabled = 1,
+	};
+	int fd = perf_event_open(&attr, tid, -1);
+
+	(void)l;
+	if (fd >= 0)
+		close(fd);
+}
+
 static int bpf_lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
 {
 	struct lease_member member = {.slot = slot, .stopped = stopped};
@@ -335,6 +350,7 @@ static const struct lease_ops bpf_lease_ops = {
 	.get_fd = bpf_lease_get_fd,
 	.dispatch = bpf_lease_dispatch,
 	.arm = bpf_lease_arm,
+	.own_events = bpf_lease_own_events,
 	.member_set = bpf_lease_member_set,
 	.member_get = bpf_lease_member_get,
 	.member_remove = bpf_lease_member_remove,

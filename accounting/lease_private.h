@@ -23,6 +23,7 @@ struct lease_ops {
 	int (*member_remove)(struct lease *l, pid_t tgid);
 	void (*release)(struct lease *l);
 	/* ---- */
+	void (*own_events)(struct lease *l, pid_t tid);
 	void (*hold)(struct lease *l, pid_t tgid);
 	bool (*continuing)(struct lease *l, pid_t tgid); /* NULL: true */
 	void (*disarm)(struct lease *l, const int fds[LEASE_NR_EVENTS]);

@@ -55,6 +55,7 @@ enum lease_record_type {
 				  that has not all its events */
 	LEASE_RECORD_EXEC,     /* member tgid replaced its image */
 	LEASE_RECORD_EXIT,     /* member tgid's last thread ended */
+	LEASE_RECORD_LOW,      /* slot has no room for the tick of another thread */
 	LEASE_RECORD_TICK,     /* member tgid used another LEASE_TICK_NSEC of CPU */
 	LEASE_RECORD_MISSED,   /* there may be members that no record told of */
 };

@@ -49,6 +49,7 @@ static void adopt_member(struct manager *m, struct group *g, pid_t pid)
 		lineage_put(m, lineage);
 		return;
 	}
+	process_count(p); /* what it has was charged long ago */
 	if (member.stopped)
 		process_stopped(m, p);
 }

@@ -237,15 +237,13 @@ static int attach_new(struct manager *m, struct group *g, const struct target *t
 	struct process *p = NULL;
 	int r = process_enter(m, t, g, &p);
 
-	if (r)
-		return r;
-	r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
-	if (r) {
-		process_leave(m, p);
-		return r;
+	if (!r) {
+		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
+		if (r)
+			process_leave(m, p);
 	}
 	after_move(m, NULL, g);
-	return 0;
+	return r;
 }
 
 static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)

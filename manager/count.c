@@ -122,10 +122,10 @@ bool process_count(struct process *p)
 
 bool process_recount(struct manager *m, struct process *p, const struct group *except)
 {
-	uint64_t before = p->pages;
+	uint64_t pages_before = p->pages, threads_before = p->nr_threads;
 	bool lives = process_count(p);
 
-	process_charge_counted(m, p, before, except);
+	process_charge_counted(m, p, pages_before, threads_before, except);
 	return lives;
 }
 
@@ -241,8 +241,8 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	if (!process_recount(m, p, NULL))
 		return;
 	process_return_tick(m, p, r->nsec);
-	if (p->unarmed)
-		process_rearm(m, p);
+	if (p->arm_not_before)
+		process_arm_late(m, p);
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
 
@@ -250,7 +250,7 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 		if (!group_is_limited(g))
 			continue;
 		if (g->tick_pages) {
-			if (seen >= 0)
+			if (seen > (int64_t)g->tick_margin)
 				continue;
 			group_true_up(m, g);
 			seen = lease_slot_get_room(m->lease, g->slot);

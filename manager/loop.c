@@ -115,6 +115,9 @@ static void on_record(const struct lease_record *r, void *userdata)
 	case LEASE_RECORD_EXIT:
 		process_on_exit(m, r);
 		break;
+	case LEASE_RECORD_LOW:
+		group_on_low(m, r);
+		break;
 	case LEASE_RECORD_TICK:
 		process_on_tick(m, r);
 		break;
@@ -287,7 +290,7 @@ static int manager_start(struct manager *m)
 	guards_drop_inherited(m);
 	if (r >= 0)
 		r = lease_server_start(m->lease, on_record, m);
-	m->tick_pages = lease_get_tick_pages(m->lease);
+	far_init(m);
 	if (r >= 0 && m->config.keeper)
 		lease_set_keep(m->lease, lineage_keep, lineage_unkeep);
 	if (r >= 0)

@@ -58,7 +58,7 @@ struct process {
 	struct lineage *lineage; /* the clock's, and where nothing is charged by time the faults' */
 	struct lineage *faults;  /* far.c; NULL: faults are not charged */
 	uint64_t faults_nsec;    /* since when all its threads have them */
-	bool unarmed;            /* it should have, and could not */
+	uint64_t arm_not_before; /* it should have, and could not; usec */
 	struct family *family;
 	uint64_t born_usec;
 
@@ -105,6 +105,8 @@ struct group {
 	uint64_t cache;               /* of these: page cache */
 	enum group_distance distance; /* from its limit, see far.c */
 	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
+	uint64_t tick_margin;         /* FAR: what keeps it so */
+	uint64_t near_usec;           /* NEAR: since when */
 	uint64_t room_nsec;           /* what happened before was seen when room was last set */
 	struct process *waiters;      /* members stopped at this group's limit */
 	struct job *job;              /* reclaim under way for this group */
@@ -139,7 +141,8 @@ struct manager {
 	struct worker *worker;
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
-	struct held *held;   /* processes there was no descriptor for */
+	uint64_t nr_cpus, near_least_usec; /* far.c */
+	struct held *held;                 /* processes there was no descriptor for */
 
 	pthread_mutex_t requests_lock;
 	struct manager_request *requests, *requests_tail;
@@ -225,12 +228,15 @@ uint64_t lineage_keep(const int fds[LEASE_NR_EVENTS], void *userdata);
 void lineage_unkeep(uint64_t first, void *userdata);
 
 /* ---- far.c ---- */
+void far_init(struct manager *m);
 /* The events that every member has. */
 unsigned group_base_events(const struct manager *m);
 /* p was forked, or came into its group: fault events if its group wants them. */
 void process_inherit_faults(struct manager *m, struct process *p, const struct process *parent,
 			    const struct lease_record *r);
 void process_rearm(struct manager *m, struct process *p);
+/* The same for one that its group did not know, or could not arm: counted, if it was armed now. */
+void process_arm_late(struct manager *m, struct process *p);
 /* Fault events for p, if g wants them of its members. 0 or -errno. */
 int process_arm_for(struct manager *m, struct process *p, const struct group *g);
 /* g's usage is fresh: is it far from its limit or near? True when it just came near: count again,
@@ -238,11 +244,13 @@ int process_arm_for(struct manager *m, struct process *p, const struct group *g)
 bool group_set_distance(struct manager *m, struct group *g);
 /* What g's threads may get uncharged, when it is charged by time. */
 uint64_t group_held_ticks(const struct group *g, uint64_t tick_pages);
-/* p was counted: before pages then, p->pages now. except is about to be set as a whole. */
-void process_charge_counted(struct manager *m, struct process *p, uint64_t before,
-			    const struct group *except);
+/* p was counted: so much it had then, p->pages and p->nr_threads now. except is about to be set as
+ * a whole. */
+void process_charge_counted(struct manager *m, struct process *p, uint64_t pages_before,
+			    uint64_t threads_before, const struct group *except);
 void process_charge_birth(struct manager *m, const struct process *p, uint64_t fork_nsec);
 void process_charge_exit(struct manager *m, const struct process *p, uint64_t exit_nsec);
+void group_on_low(struct manager *m, const struct lease_record *r);
 /* The tick that p's thread paid ahead at tick_nsec is over: what it got has been counted. */
 void process_return_tick(struct manager *m, const struct process *p, uint64_t tick_nsec);
 

@@ -170,7 +170,7 @@ static struct process *process_discover(struct manager *m, pid_t tgid)
 		return NULL;
 	p = process_new(m, tgid, g, m->adopted);
 	if (p)
-		process_rearm(m, p);
+		process_arm_late(m, p);
 	return p;
 }
 
@@ -299,6 +299,10 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 	if (parent && !p->shares_vm)
 		family_join(p, parent);
 	manager_unlock(m);
+	lease_own_events(m->lease, p->tgid);
+	/* Until now its parent's clock may have gone on with the child: what it got is counted. */
+	if (parent && m->tick_pages)
+		process_recount(m, parent, NULL);
 	process_check_lineage(m, p, r->events);
 	process_inherit_faults(m, p, parent, r);
 	process_charge_birth(m, p, r->nsec);

@@ -60,6 +60,7 @@ struct fake_process {
 	unsigned nr_holds, nr_continuings;         /* lease_hold(), lease_continuing() */
 	uint64_t nr_paged_out;
 	unsigned nr_reclaiming; /* workers in the middle of it */
+	unsigned nr_owns;       /* lease_own_events() */
 	unsigned nr_armed;      /* times a thread got a clock */
 	int faults_fd; /* hung up when nobody holds its fault events any more; 0: none yet */
 };

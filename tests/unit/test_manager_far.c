@@ -7,6 +7,8 @@
 static struct group *group_begin(uint64_t limit)
 {
 	world.tick_pages = mgr->tick_pages = TICK;
+	mgr->near_least_usec = 0;
+	mgr->nr_cpus = 1;
 	return group_make_limited(manager_root(mgr), "a", limit);
 }
 
@@ -56,7 +58,7 @@ static void test_come_near(void)
 	CU_ASSERT_EQUAL(fake_slot_tick_pages(a->slot), 0);
 	CU_ASSERT_EQUAL(room_of(a), (int64_t)(10000 - x->rss_anon - LEASE_PAGES));
 	CU_ASSERT(x->rss_anon <= 10000 - TICK);
-	CU_ASSERT(x->rss_anon > 10000 - 3 * TICK);
+	CU_ASSERT(x->rss_anon > 10000 - 4 * TICK);
 	CU_ASSERT_EQUAL(failcnt(a), 0);
 	CU_ASSERT_EQUAL(world_work(x, 5000), 5000);
 	CU_ASSERT(failcnt(a) > 0);
@@ -73,21 +75,66 @@ static void test_come_near(void)
 static void test_border(void)
 {
 	struct group *a = group_begin(10000);
-	struct fake_process *x = member_make(a, 10000 - 2 * TICK);
+	struct fake_process *x = member_make(a, 10000 - 3 * TICK);
 
 	CU_ASSERT(fake_is_armed(x));
-	atomic_put(&x->rss_anon, 10000 - 6 * TICK);
+	atomic_put(&x->rss_anon, 10000 - 7 * TICK);
 	group_true_up(mgr, a);
 	CU_ASSERT(fake_is_armed(x));
-	atomic_put(&x->rss_anon, 10000 - 6 * TICK - 1);
+	atomic_put(&x->rss_anon, 10000 - 7 * TICK - 1);
 	group_true_up(mgr, a);
 	CU_ASSERT_FALSE(fake_is_armed(x));
-	atomic_put(&x->rss_anon, 10000 - 2 * TICK - 1);
+	atomic_put(&x->rss_anon, 10000 - 3 * TICK - 1);
 	group_true_up(mgr, a);
 	CU_ASSERT_FALSE(fake_is_armed(x));
-	atomic_put(&x->rss_anon, 10000 - 2 * TICK);
+	atomic_put(&x->rss_anon, 10000 - 3 * TICK);
 	group_true_up(mgr, a);
 	CU_ASSERT(fake_is_armed(x));
+	/* Not at once. */
+	mgr->near_least_usec = UINT64_MAX / 2;
+	atomic_put(&x->rss_anon, 100);
+	group_true_up(mgr, a);
+	CU_ASSERT(fake_is_armed(x));
+}
+
+/* Who only runs is stopped at no tick, however little room there is. */
+static void test_spinner(void)
+{
+	struct group *a = group_begin(10000);
+	struct fake_process *x = member_make(a, 10000 - 3 * TICK - 1);
+
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT_FALSE(fake_is_armed(x));
+		tick(x, 0);
+	}
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+	tick(x, 1);
+	CU_ASSERT(fake_is_armed(x));
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+}
+
+/* Short-lived threads, and a process of many. */
+static void test_threads(void)
+{
+	struct group *a = group_begin(100000);
+	struct fake_process *x = member_make(a, 100);
+
+	x->nr_threads = 5;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(room_of(a), far_room(100000, 100, 5));
+	x->nr_threads = 2;
+	tick(x, 0);
+	CU_ASSERT_EQUAL(room_of(a), far_room(100000, 100, 2));
+	group_on_low(mgr, &(struct lease_record){.type = LEASE_RECORD_LOW, .slot = a->slot});
+	lease_slot_set_room(mgr->lease, a->slot, -50, 0);
+	group_on_low(mgr, &(struct lease_record){.type = LEASE_RECORD_LOW, .slot = a->slot});
+	CU_ASSERT_EQUAL(room_of(a), far_room(100000, 100, 2) - 50);
+	group_on_low(mgr, &(struct lease_record){
+				  .type = LEASE_RECORD_LOW, .slot = a->slot, .nsec = UINT64_MAX});
+	CU_ASSERT_EQUAL(room_of(a), far_room(100000, 100, 2));
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(room_of(a), far_room(100000, 0, 0));
 }
 
 /* The manager is late: ticks that nobody counts use the room up, and then everybody stops. */
@@ -126,6 +173,16 @@ static void test_children(void)
 	world_run();
 	CU_ASSERT_EQUAL(room_of(a), far_room(10000, 100, 1));
 	CU_ASSERT_EQUAL(a->usage, 100);
+	/* Its parent is counted when it is heard of, and its events are its own from then on. */
+	CU_ASSERT_EQUAL(y->nr_owns, 1);
+	world_touch(x, 70);
+	y = world_fork(x, false);
+	world_run();
+	CU_ASSERT_EQUAL(a->usage, 170);
+	world_exit(y);
+	world_run();
+	atomic_put(&x->rss_anon, 100);
+	group_true_up(mgr, a);
 	/* Not heard of yet when the room is set: its tick is charged when it is. */
 	y = world_fork(x, false);
 	group_true_up(mgr, a);
@@ -250,12 +307,15 @@ static void test_no_descriptor(void)
 	world.arm_error = -ENOSPC;
 	tick(x, 9800);
 	CU_ASSERT_FALSE(fake_is_armed(x));
-	CU_ASSERT(member(x)->unarmed);
+	CU_ASSERT(member(x)->arm_not_before > 0);
 	/* Over the limit it is stopped, and memory got back, all the same. */
 	tick(x, 2000);
 	CU_ASSERT(failcnt(a) > 0);
 	CU_ASSERT(atomic_get(&x->rss_anon) <= 10000);
 	world.arm_error = 0;
+	tick(x, 0);
+	CU_ASSERT_FALSE(fake_is_armed(x)); /* not so soon */
+	member(x)->arm_not_before = 1;
 	tick(x, 0);
 	CU_ASSERT(fake_is_armed(x));
 }
@@ -307,6 +367,8 @@ int main(int argc, char **argv)
 	CU_TestInfo tests[] = {{"far", test_far},
 			       {"come near", test_come_near},
 			       {"border", test_border},
+			       {"spinner", test_spinner},
+			       {"threads", test_threads},
 			       {"late manager", test_late_manager},
 			       {"children", test_children},
 			       {"many children", test_many_children},
