@@ -171,6 +171,7 @@ void signal_lease_set_limited(struct lease *lease, uint32_t slot)
 	struct signal_thread *t;
 
 	DL_FOREACH (l->threads, t)
-		if (!t->dead && t->process->member && t->process->member->member.slot == slot)
+		if (!t->dead && t->process->member && t->process->member->member.slot == slot &&
+		    t->stops != (bool)l->base.slots[slot].limited)
 			thread_set_limited(l, t);
 }

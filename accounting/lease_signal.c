@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -216,6 +217,13 @@ static int signal_lease_get_fd(const struct lease *l)
 
 /* ---- dispatching ---- */
 
+static bool has_hung_up(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
 static void on_event(struct signal_lease *l, const struct epoll_event *e)
 {
 	int number = (int)(uint32_t)e->data.u64;
@@ -237,7 +245,7 @@ static void on_event(struct signal_lease *l, const struct epoll_event *e)
 		if (!(e->events & EPOLLHUP))
 			break;
 		HASH_FIND(hh, l->by_fd, &number, sizeof(number), t);
-		if (!t)
+		if (!t || !has_hung_up(number)) /* a number that has been used again since */
 			break;
 		thread_dispatch(l, t);
 		if (!t->dead)

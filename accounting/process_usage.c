@@ -12,9 +12,8 @@
 #include "accounting/process_usage.h"
 #include "util/util.h"
 
-/* status is about 1.5 KiB, but its Groups line has up to 65536 numbers of up to 11 bytes. */
+/* Enough where nobody is in hundreds of groups. */
 #define STATUS_USUAL_BYTES 4096
-#define STATUS_MAX_BYTES   (1 << 20)
 
 enum field_type { FIELD_KB, FIELD_HEX, FIELD_DECIMAL, FIELD_CHAR };
 

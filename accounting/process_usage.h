@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* /proc/PID/status is about 1.5 KiB, but its Groups line has up to 65536 numbers of up to 11 bytes.
+ */
+#define STATUS_MAX_BYTES (1 << 20)
+
 struct process_usage {
 	uint64_t rss_anon, rss_file, rss_shmem; /* resident pages by kind */
 	uint64_t swap;                          /* swapped-out anonymous pages */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "accounting/process_usage.h"
 #include "accounting/task_stat.h"
 #include "util/util.h"
 
@@ -91,10 +92,13 @@ bool process_is_ending(pid_t tgid)
 int task_identify(pid_t tid, pid_t *ret_tgid, bool *ret_is_init)
 {
 	const char *tgid, *nspid, *last;
-	char path[32], text[4096];
+	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
+	char path[32];
 
+	if (!text)
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	if (read_file_at(AT_FDCWD, path, text, STATUS_MAX_BYTES) <= 0)
 		return -ESRCH;
 	tgid = strstr(text, "\nTgid:\t");
 	nspid = strstr(text, "\nNStgid:\t");

@@ -59,10 +59,14 @@ int lineage_arm_thread(struct manager *m, struct lineage *l, pid_t tid, unsigned
 	r = lease_arm(m->lease, tid, l->events & events, fds);
 	if (r)
 		return r;
-	for (unsigned i = 0; i < LEASE_NR_EVENTS; i++)
-		if (fds[i] >= 0)
-			fds[i] = guard_place_event(fds[i]);
-	r = lineage_add(m, l, fds);
+	for (unsigned i = 0; !r && i < LEASE_NR_EVENTS; i++) {
+		if (fds[i] < 0)
+			continue;
+		fds[i] = guard_place_event(fds[i]);
+		r = fds[i] > m->max_status_fd ? -ENOSPC : 0;
+	}
+	if (!r)
+		r = lineage_add(m, l, fds);
 	if (!r)
 		return 0;
 	lease_disarm(m->lease, fds);

@@ -269,6 +269,20 @@ test_shared_by_forks_at_the_limit() {
 	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
 }
 
+# The kernel lets the clocks of parent and child change places.
+test_turns_on_one_cpu() {
+	local offset
+	swap 1024
+	for offset in 1 3 5 7 9; do
+		group a 400M
+		sampler_start a
+		in_group a "$HELPERS/relay" $offset 600
+		sampler_stop
+		check_peak a $((400 * MIB))
+		until_true 5 rmdir "$M/a" 2>/dev/null
+	done
+}
+
 # Of a program that nobody looked at while it ran. What it got in its last 10 ms may be missing.
 test_peak_is_remembered() {
 	local limit

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of lease.bpf.c that charges page cache: which file's pages are whose, kept by
+ * tracepoints on the insertion and removal of folios. Units: pages.
+ */
+#ifndef MEMCGFS_LEASE_CACHE_BPF_H
+#define MEMCGFS_LEASE_CACHE_BPF_H
+
+/* As events/filemap/mm_filemap_add_to_page_cache/format (and _delete_) have it. */
+struct filemap_record {
+	u64 common;
+	u64 pfn;
+	u64 i_ino;
+	u64 index;
+	u32 s_dev;
+	unsigned char order;
+};
+
+static __always_inline s64 folio_pages(const struct filemap_record *ctx)
+{
+	return filemap_has_order ? 1LL << (ctx->order & 15) : 1;
+}
+
+/* Count nr_pages of a file for slot; the slot that really took them (file shared by many: its first
+ * owner), or 0. */
+static __always_inline u32 owner_add(struct lease_file_owners *o, u32 slot, int nr_pages)
+{
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
+		u32 have = o->slot[i];
+
+		if (!have)
+			have = __sync_val_compare_and_swap(&o->slot[i], 0, slot);
+		if (!have || have == slot) {
+			__sync_fetch_and_add(&o->nr_pages[i], nr_pages);
+			return slot;
+		}
+	}
+	__sync_fetch_and_add(&o->nr_pages[0], nr_pages);
+	return o->slot[0];
+}
+
+SEC("tp/filemap/mm_filemap_add_to_page_cache")
+int lease_cache_add(struct filemap_record *ctx)
+{
+	u32 tgid = current_tgid(), full, slot;
+	struct lease_member *member;
+	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
+	struct lease_file_owners *o, fresh = {};
+	s64 nr_pages = folio_pages(ctx);
+	struct lease_slot *s;
+
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member || !member->slot)
+		return 0;
+	o = bpf_map_lookup_elem(&files, &key);
+	if (!o) {
+		bpf_map_update_elem(&files, &key, &fresh, NOEXIST);
+		o = bpf_map_lookup_elem(&files, &key);
+		if (!o) { /* table full: not charged, and so never uncharged */
+			__sync_fetch_and_add(&files_full, 1);
+			return 0;
+		}
+	}
+	slot = owner_add(o, member->slot, (int)nr_pages);
+	s = bpf_map_lookup_elem(&slots, &slot);
+	if (s)
+		__sync_fetch_and_add(&s->cache, (u64)nr_pages);
+	full = charge(slot, nr_pages);
+	/* One read(2) inserts many folios before it returns to where a stop takes effect: one is
+	 * enough. */
+	if (full && !member->stopped)
+		stop_current(member, tgid, full);
+	return 0;
+}
+
+SEC("tp/filemap/mm_filemap_delete_from_page_cache")
+int lease_cache_delete(struct filemap_record *ctx)
+{
+	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
+	struct lease_file_owners *o;
+	int left = (int)folio_pages(ctx);
+
+	o = bpf_map_lookup_elem(&files, &key);
+	if (!o)
+		return 0;
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
+		int take = o->nr_pages[i];
+		u32 slot = o->slot[i];
+		struct lease_slot *s;
+
+		if (take > left)
+			take = left;
+		if (take <= 0)
+			continue;
+		__sync_fetch_and_add(&o->nr_pages[i], -take);
+		left -= take;
+		s = bpf_map_lookup_elem(&slots, &slot);
+		if (s)
+			__sync_fetch_and_add(&s->cache, -(u64)take);
+		charge(slot, -(s64)take);
+	}
+	return 0;
+}
+
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} __attribute__((preserve_access_index));
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *map;
+	struct lease_file_key *key;
+	struct lease_file_owners *value;
+} __attribute__((preserve_access_index));
+
+/*
+ * The table of files, read out through a file. (Reading it with bpf(2) would keep this CPU's
+ * overflow programs from running until it is done, however long the reader is preempted meanwhile.)
+ * Entries without pages are taken out.
+ */
+SEC("iter/bpf_map_elem")
+int lease_list_files(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct lease_file_key *key = ctx->key;
+	struct lease_file_owners *owners = ctx->value;
+	struct lease_file_entry e = {};
+	long sum = 0;
+
+	if (!key || !owners) /* the end of the table */
+		return 0;
+	e.key = *key;
+	e.owners = *owners;
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++)
+		sum += e.owners.nr_pages[i];
+	if (sum)
+		bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	else
+		bpf_map_delete_elem(&files, &e.key);
+	return 0;
+}
+
+#endif
