@@ -46,8 +46,12 @@ struct perf_event {
 struct perf_event_context {
 	struct list_head event_list;
 } __attribute__((preserve_access_index));
+struct task_io_accounting {
+	u64 wchar;
+} __attribute__((preserve_access_index));
 struct task_struct {
 	int pid, tgid;
+	struct task_io_accounting ioac;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct perf_event_context *perf_event_ctxp;
@@ -126,6 +130,7 @@ static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 s
 	r->child = 0;
 	r->shares_vm = 0;
 	r->events = 0;
+	r->written = 0;
 	r->zero = 0;
 	r->lost = lost;
 	r->nsec = bpf_ktime_get_ns();
@@ -222,6 +227,15 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
+static __always_inline u64 written_bytes(void)
+{
+	struct task_struct *p = (void *)bpf_get_current_task();
+
+	if (!bpf_core_field_exists(p->ioac.wchar))
+		return LEASE_WRITTEN_UNKNOWN;
+	return BPF_CORE_READ(p, ioac.wchar);
+}
+
 SEC("perf_event")
 int lease_tick(struct bpf_perf_event_data *ctx)
 {
@@ -237,6 +251,7 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 	full = charge_tick(slot, &low);
 	if (r) {
 		r->child = (u32)bpf_get_current_pid_tgid();
+		r->written = written_bytes();
 		bpf_ringbuf_submit(r, 0);
 	}
 	if (full && !member->stopped)

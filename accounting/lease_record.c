@@ -76,6 +76,7 @@ static void say_tick(struct signal_lease *l, const struct signal_process *p)
 			       .type = LEASE_RECORD_TICK,
 			       .tgid = (unsigned)m->tgid,
 			       .child = (unsigned)(t ? t->tid : m->tgid),
+			       .written = LEASE_WRITTEN_UNKNOWN,
 			       .slot = m->member.slot,
 		       });
 }

@@ -19,7 +19,7 @@
 #define LEASE_MAX_FILES \
 	262144              /* files with charged page cache: 4 MiB, and 100 bytes for each file */
 #define LEASE_FILE_OWNERS 4 /* groups that can share one file's charges */
-#define LEASE_RING_BYTES  262144 /* 5,400 records of 40 + 8 bytes */
+#define LEASE_RING_BYTES  262144 /* 4,600 records of 48 + 8 bytes */
 #define LEASE_NO_LIMIT    (1LL << 60)
 
 struct lease_slot {
@@ -60,6 +60,8 @@ enum lease_record_type {
 	LEASE_RECORD_MISSED,   /* there may be members that no record told of */
 };
 
+#define LEASE_WRITTEN_UNKNOWN (~0ULL)
+
 struct lease_record {
 	unsigned int type;
 	unsigned int tgid;
@@ -70,6 +72,7 @@ struct lease_record {
 	unsigned int events; /* FORK, THREAD: LEASE_EVENT_BIT()s of the child; EXEC: of tgid now */
 	unsigned int lost;   /* records that found the ring full so far */
 	unsigned int zero;
+	unsigned long long written; /* TICK: bytes that the thread has written so far */
 	unsigned long long
 		nsec; /* CLOCK_MONOTONIC; FORK, TICK: before anything was charged for it */
 };

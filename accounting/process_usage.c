@@ -184,10 +184,12 @@ int process_usage_read(int fd, struct process_usage *ret)
 	struct process_usage u;
 	const char *tgid;
 	int r;
-	ssize_t n = read_fd(fd, text, sizeof(text));
+	/* In one read: the kernel would make all of it once more to say that this was the end. */
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
 	if (n <= 0)
-		return n < 0 ? (int)n : -ESRCH;
+		return n < 0 ? -errno : -ESRCH;
+	text[n] = 0;
 	if ((size_t)n == sizeof(text) - 1)
 		return read_long_status(fd, ret);
 	r = process_usage_parse(text, &u);

@@ -99,6 +99,15 @@ uint64_t process_view_pages(const struct process_view *p, struct process_usage *
 	return pages + p->shmem_files - MIN(p->shmem_files, u->rss_shmem);
 }
 
+/* Not if its thread wrote nothing since the tick before; seldom even then. */
+static bool may_have_shmem_files(struct process *p, uint64_t written)
+{
+	bool wrote = written == LEASE_WRITTEN_UNKNOWN || written != p->tick_written;
+
+	p->tick_written = written;
+	return wrote || p->shmem_files || now_usec() >= p->shmem_looked + SHMEM_LOOK_USEC;
+}
+
 bool process_count(struct process *p)
 {
 	struct process_view v;
@@ -237,7 +246,8 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	if (!p)
 		return;
 	before = p->pages;
-	count_shmem_files(p);
+	if (may_have_shmem_files(p, r->written))
+		count_shmem_files(p);
 	if (!process_recount(m, p, NULL))
 		return;
 	process_return_tick(m, p, r->nsec);

@@ -67,9 +67,10 @@ struct process {
 	uint64_t resident; /* RssAnon + RssFile + RssShmem */
 	uint64_t swap;
 	uint32_t nr_threads;
-	bool active;          /* since the count before: running, or other pages */
-	uint64_t shmem_files; /* pages of open tmpfs files and memfds; atomic */
-	uint64_t written;     /* bytes written when those were last looked for */
+	bool active;           /* since the count before: running, or other pages */
+	uint64_t shmem_files;  /* pages of open tmpfs files and memfds; atomic */
+	uint64_t tick_written; /* by the thread whose tick was last, until then */
+	uint64_t written;      /* bytes written when those were last looked for */
 	uint64_t shmem_looked, shmem_not_before; /* when that was, and when again */
 	uint64_t share_saved; /* what its share is below its RSS, for processes too big to ask at
 				 each count; atomic */

@@ -559,6 +559,7 @@ static void record_of(const struct fake_process *fp, enum lease_record_type type
 	struct lease_record r = {.type = type,
 				 .tgid = (unsigned)fp->pid,
 				 .child = type == LEASE_RECORD_TICK ? (unsigned)fp->pid : 0,
+				 .written = fp->written_bytes,
 				 .events = lost_lease ? 0 : ~0U,
 				 .nsec = now_nsec()};
 	bool member;
