@@ -92,6 +92,14 @@ static bool group_find_room(struct manager *m, struct group *g)
 	return group_room_wanted(m, g) > 0;
 }
 
+/* Faults are charged, whether they bring memory or not. */
+static bool process_has_grown(struct manager *m, struct process *p)
+{
+	uint64_t before = p->pages;
+
+	return process_recount(m, p, NULL) && p->pages > before;
+}
+
 void process_settle(struct manager *m, struct process *p)
 {
 	for (struct group *g = p->group; g->parent; g = g->parent) {
@@ -103,6 +111,10 @@ void process_settle(struct manager *m, struct process *p)
 			if (group_find_room(m, g))
 				continue;
 		}
+		/* Where all wait for memory that nobody gives back, who takes none may be who does.
+		 */
+		if (g->oom && !process_has_grown(m, p))
+			continue;
 		process_wait(m, p, g);
 		if (!busy)
 			group_hit_limit(m, g);

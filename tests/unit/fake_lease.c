@@ -503,14 +503,14 @@ static void note_peak(void)
 	world.peak = MAX(world.peak, sum);
 }
 
-uint64_t world_touch(struct fake_process *fp, uint64_t nr)
+static uint64_t faults(struct fake_process *fp, uint64_t nr, uint64_t pages_each)
 {
 	uint64_t done = 0;
 
 	while (done < nr && atomic_get(&fp->alive) && !atomic_get(&fp->stopped)) {
 		uint32_t full;
 
-		atomic_inc(&fp->rss_anon, 1);
+		atomic_inc(&fp->rss_anon, pages_each);
 		done++;
 		if (++fp->nr_faults % LEASE_PAGES || !fp->member ||
 		    (world.tick_pages && !fake_is_armed(fp)))
@@ -521,6 +521,16 @@ uint64_t world_touch(struct fake_process *fp, uint64_t nr)
 	}
 	note_peak();
 	return done;
+}
+
+uint64_t world_touch(struct fake_process *fp, uint64_t nr)
+{
+	return faults(fp, nr, 1);
+}
+
+uint64_t world_fault(struct fake_process *fp, uint64_t nr)
+{
+	return faults(fp, nr, 0);
 }
 
 struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shares_vm)

@@ -115,6 +115,8 @@ void fake_die(struct fake_process *fp);    /* with its record */
 
 /* Pages it touched, nr or less: until it was stopped. Charged as lease.bpf.c does it. */
 uint64_t world_touch(struct fake_process *fp, uint64_t nr);
+/* Faults that bring no memory. */
+uint64_t world_fault(struct fake_process *fp, uint64_t nr);
 /* Page cache of a file that it brought in. */
 void world_read_file(struct fake_process *fp, uint64_t ino, uint64_t nr);
 struct fake_process *world_fork(struct fake_process *fp, bool shares_vm);

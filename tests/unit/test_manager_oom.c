@@ -42,6 +42,26 @@ static void test_biggest(void)
 	CU_ASSERT_EQUAL(world_work(x, 100), 100);
 }
 
+/* A group that waits: a member that only faults, and takes nothing, does not, and may end. */
+static void test_innocent(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *x = member_make(a, 200), *y = member_make(a, 400);
+
+	a->record->oom_kill_disable = 1;
+	fill(x);
+	CU_ASSERT(stands(x));
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT(world_fault(y, 50) > 0);
+		world_run();
+		CU_ASSERT_FALSE(stands(y));
+	}
+	CU_ASSERT(event_count(a, GROUP_EVENT_STOP) > 10);
+	world_touch(y, 50);
+	world_run();
+	CU_ASSERT(stands(y));
+}
+
 /* What is kept free for many threads that have not taken it kills nobody. */
 static void test_reserve(void)
 {
@@ -391,6 +411,7 @@ static void test_nested(void)
 int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"the biggest", test_biggest},
+			       {"the innocent goes on", test_innocent},
 			       {"the reserve kills nobody", test_reserve},
 			       {"reclaim first", test_reclaim_first},
 			       {"oom_score_adj", test_score_adj},
