@@ -4,12 +4,12 @@
  * pages.
  */
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "accounting/process_usage.h"
+#include "accounting/task_stat.h"
 #include "util/util.h"
 
 /* Enough where nobody is in hundreds of groups. */
@@ -148,34 +148,33 @@ static int read_long_status(int fd, struct process_usage *ret)
 	return process_usage_parse(text, ret);
 }
 
+struct live_thread {
+	pid_t tgid;
+	struct process_usage *usage;
+};
+
+static int read_if_alive(pid_t tid, void *userdata)
+{
+	const struct live_thread *live = userdata;
+	cleanup_free char *text = NULL;
+	struct process_usage u;
+
+	if (task_status_read(live->tgid, tid, &text) || process_usage_parse(text, &u) ||
+	    u.state == 'Z' || u.state == 'X')
+		return 0;
+	*live->usage = u;
+	return 1;
+}
+
 /*
  * A leader that has ended while other threads live has no figures of its own any more: those of
  * the first thread that lives are the process's.
  */
-static int read_live_thread(pid_t tgid, struct process_usage *ret)
+static bool read_live_thread(pid_t tgid, struct process_usage *ret)
 {
-	char path[64], text[STATUS_USUAL_BYTES];
-	int r = -ESRCH;
-	DIR *dir;
+	struct live_thread live = {.tgid = tgid, .usage = ret};
 
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)tgid);
-	dir = opendir(path);
-	if (!dir)
-		return -ESRCH;
-	for (struct dirent *e; r && (e = readdir(dir));) {
-		struct process_usage u;
-
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/status", (int)tgid, e->d_name);
-		if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
-		    process_usage_parse(text, &u) || u.state == 'Z' || u.state == 'X')
-			continue;
-		*ret = u;
-		r = 0;
-	}
-	closedir(dir);
-	return r;
+	return process_for_each_task(tgid, read_if_alive, &live) == 1;
 }
 
 int process_usage_read(int fd, struct process_usage *ret)
@@ -197,7 +196,7 @@ int process_usage_read(int fd, struct process_usage *ret)
 		return r;
 	tgid = find_value(text, "Tgid:");
 	if (u.state == 'Z' && u.nr_threads > 1 && tgid &&
-	    !read_live_thread((pid_t)parse_number(tgid, 10), ret))
+	    read_live_thread((pid_t)parse_number(tgid, 10), ret))
 		return 0;
 	*ret = u;
 	return 0;

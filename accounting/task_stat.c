@@ -43,13 +43,27 @@ bool task_stands_still(pid_t tgid, pid_t tid)
 	return !task_stat_read(tgid, tid, &st) && st.state == 'T';
 }
 
+int task_status_read(pid_t tgid, pid_t tid, char **ret)
+{
+	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
+	char path[48];
+
+	if (!text)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", tgid, tid);
+	if (read_file_at(AT_FDCWD, path, text, STATUS_MAX_BYTES) <= 0)
+		return -ESRCH;
+	*ret = text;
+	text = NULL;
+	return 0;
+}
+
 bool task_has_stop_pending(pid_t tgid, pid_t tid)
 {
-	char path[48], text[4096];
+	cleanup_free char *text = NULL;
 	const char *pending;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", tgid, tid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	if (task_status_read(tgid, tid, &text))
 		return false;
 	pending = strstr(text, "\nSigPnd:\t");
 	return pending &&
@@ -65,7 +79,7 @@ int process_for_each_task(pid_t tgid, task_fn fn, void *userdata)
 	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
 	dir = opendir(path);
 	if (!dir)
-		return -ESRCH;
+		return errno == ENOENT ? -ESRCH : -errno;
 	for (struct dirent *e; !r && (e = readdir(dir));) {
 		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
 
@@ -86,20 +100,19 @@ static int is_alive(pid_t tid, void *userdata)
 
 bool process_is_ending(pid_t tgid)
 {
-	return process_for_each_task(tgid, is_alive, &tgid) <= 0;
+	int r = process_for_each_task(tgid, is_alive, &tgid);
+
+	return !r || r == -ESRCH;
 }
 
 int task_identify(pid_t tid, pid_t *ret_tgid, bool *ret_is_init)
 {
 	const char *tgid, *nspid, *last;
-	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
-	char path[32];
+	cleanup_free char *text = NULL;
+	int r = task_status_read(tid, tid, &text);
 
-	if (!text)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	if (read_file_at(AT_FDCWD, path, text, STATUS_MAX_BYTES) <= 0)
-		return -ESRCH;
+	if (r)
+		return r;
 	tgid = strstr(text, "\nTgid:\t");
 	nspid = strstr(text, "\nNStgid:\t");
 	if (!tgid)

@@ -13,6 +13,8 @@ struct task_stat {
 
 /* 0, or -ESRCH. */
 int task_stat_read(pid_t tgid, pid_t tid, struct task_stat *ret);
+/* The whole text of the thread's status file, malloc'd. 0, -ESRCH, or -ENOMEM. */
+int task_status_read(pid_t tgid, pid_t tid, char **ret);
 /* Whether a signal has stopped the thread, and it is off its CPU. */
 bool task_stands_still(pid_t tgid, pid_t tid);
 /* Whether a SIGSTOP that was sent to the thread, not to its process, waits for it. */
@@ -27,7 +29,8 @@ bool process_is_ending(pid_t tgid);
  * 0, or -ESRCH. */
 int task_identify(pid_t tid, pid_t *ret_tgid, bool *ret_is_init);
 
-/* fn for each thread of the process; it ends the walk by returning non-zero. That, 0, or -ESRCH. */
+/* fn for each thread of the process; it ends the walk by returning non-zero. That, 0, -ESRCH, or
+ * another -errno. */
 typedef int (*task_fn)(pid_t tid, void *userdata);
 int process_for_each_task(pid_t tgid, task_fn fn, void *userdata);
 

@@ -30,15 +30,18 @@ static const char *status_value(const char *text, const char *key)
 	return at ? at + strlen(key) : NULL;
 }
 
-/* Who the thread is. 0 or -ESRCH. */
+/* Who the thread is. 0, -ESRCH or -ENOMEM. */
 static int target_read(pid_t tid, struct target *ret)
 {
 	const char *tgid, *uid, *state, *threads;
-	char path[32], text[4096];
+	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
+	char path[32];
 	unsigned real, effective, saved;
 
+	if (!text)
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "%d/status", tid);
-	if (proc_read(path, text, sizeof(text)) < 0)
+	if (proc_read(path, text, STATUS_MAX_BYTES) < 0)
 		return -ESRCH;
 	tgid = status_value(text, "\nTgid:");
 	uid = status_value(text, "\nUid:");

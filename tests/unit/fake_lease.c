@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The world's lease map and ring, with the rules of lease.bpf.c: a charge after each LEASE_PAGES
+ * The world's members and ring, with the rules of lease.bpf.c: a charge after each LEASE_PAGES
  * faults, a stop with its record where there is no room, members followed through fork and exit.
- * Sizes in pages. Thread: the test's; slots any; a death's record also comes from a worker.
+ * Sizes in pages. Thread: the test's; a death's record also comes from a worker.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -15,14 +15,7 @@
 
 #define RING_RECORDS 4096
 
-struct fake_file {
-	uint64_t ino, nr_pages;
-	uint32_t slot;
-};
-
-static struct lease_slot slots[LEASE_MAX_SLOTS];
-static struct fake_file files[FAKE_MAX_FILES];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ring, members, files */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* ring, members */
 static struct lease_record ring[RING_RECORDS];
 static unsigned ring_first, ring_end, nr_lost;
 static int ring_fd = -1;
@@ -31,8 +24,7 @@ static void *record_userdata;
 
 void fake_lease_reset(void)
 {
-	memset(slots, 0, sizeof(slots));
-	memset(files, 0, sizeof(files));
+	fake_slots_reset();
 	ring_first = ring_end = nr_lost = 0;
 	if (ring_fd >= 0)
 		close(ring_fd);
@@ -309,107 +301,6 @@ bool lease_slot_recall(struct lease *l, uint32_t slot)
 	return true;
 }
 
-/* ---- slots ---- */
-
-void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
-{
-	(void)l;
-	__atomic_store_n(&slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
-	__atomic_store_n(&slots[slot].charged, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slots[slot].cache, 0, __ATOMIC_RELAXED);
-	slots[slot].parent = parent;
-	slots[slot].limited = 0;
-	slots[slot].tick_pages = 0;
-}
-
-void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages)
-{
-	(void)l;
-	slots[slot].tick_pages = nr_pages;
-}
-
-void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages)
-{
-	(void)l;
-	__atomic_fetch_add(&slots[slot].charged, nr_pages, __ATOMIC_RELAXED);
-}
-
-uint64_t fake_slot_tick_pages(uint32_t slot)
-{
-	return slots[slot].tick_pages;
-}
-
-void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
-{
-	(void)l;
-	slots[slot].limited = limited;
-}
-
-int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
-{
-	(void)l;
-	return __atomic_load_n(&slots[slot].room, __ATOMIC_RELAXED);
-}
-
-void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
-{
-	(void)l;
-	__atomic_fetch_add(&slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
-}
-
-uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
-{
-	(void)l;
-	return __atomic_load_n(&slots[slot].charged, __ATOMIC_RELAXED);
-}
-
-uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
-{
-	(void)l;
-	return __atomic_load_n(&slots[slot].cache, __ATOMIC_RELAXED);
-}
-
-bool fake_slot_limited(uint32_t slot)
-{
-	return slots[slot].limited;
-}
-
-uint32_t fake_slot_parent(uint32_t slot)
-{
-	return slots[slot].parent;
-}
-
-/* The first slot without room, or 0. */
-static uint32_t charge(uint32_t slot, int64_t nr_pages)
-{
-	uint32_t full = 0;
-
-	for (; slot; slot = slots[slot].parent) {
-		int64_t room = __atomic_sub_fetch(&slots[slot].room, nr_pages, __ATOMIC_RELAXED);
-
-		if (nr_pages > 0)
-			__atomic_fetch_add(&slots[slot].charged, (uint64_t)nr_pages,
-					   __ATOMIC_RELAXED);
-		if (room < 0 && !full)
-			full = slot;
-	}
-	return full;
-}
-
-/* For a thread's next tick. */
-static uint32_t charge_tick(uint32_t slot)
-{
-	uint32_t full = 0;
-
-	for (; slot; slot = slots[slot].parent) {
-		int64_t nr = (int64_t)slots[slot].tick_pages;
-
-		if (nr && __atomic_sub_fetch(&slots[slot].room, nr, __ATOMIC_RELAXED) < 0 && !full)
-			full = slot;
-	}
-	return full;
-}
-
 static void stop(struct fake_process *fp, uint32_t full)
 {
 	if (!record_add((struct lease_record){
@@ -421,77 +312,15 @@ static void stop(struct fake_process *fp, uint32_t full)
 	atomic_put(&fp->stopped, 1);
 }
 
-/* ---- page cache ---- */
-
-int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr)
-{
-	size_t nr = 0;
-
-	(void)l;
-	*ret = calloc(FAKE_MAX_FILES, sizeof(**ret));
-	pthread_mutex_lock(&lock);
-	for (int i = 0; i < FAKE_MAX_FILES; i++)
-		if (files[i].nr_pages && want[files[i].slot])
-			(*ret)[nr++] = (struct lease_file){.ino = files[i].ino,
-							   .nr_pages = files[i].nr_pages};
-	pthread_mutex_unlock(&lock);
-	*ret_nr = nr;
-	return 0;
-}
-
-static void cache_add(uint32_t slot, uint64_t nr)
-{
-	if (slot)
-		__atomic_fetch_add(&slots[slot].cache, nr, __ATOMIC_RELAXED);
-}
-
-int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
-{
-	(void)l;
-	pthread_mutex_lock(&lock);
-	for (int i = 0; i < FAKE_MAX_FILES; i++) {
-		if (!files[i].nr_pages || files[i].slot != slot)
-			continue;
-		cache_add(slot, -files[i].nr_pages);
-		cache_add(to, files[i].nr_pages);
-		files[i].slot = to;
-	}
-	pthread_mutex_unlock(&lock);
-	return 0;
-}
-
-uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr)
-{
-	uint64_t gone = 0;
-
-	pthread_mutex_lock(&lock);
-	for (int i = 0; i < FAKE_MAX_FILES; i++) {
-		if (files[i].ino != ino)
-			continue;
-		gone = MIN(nr, files[i].nr_pages);
-		files[i].nr_pages -= gone;
-		cache_add(files[i].slot, -gone);
-		charge(files[i].slot, -(int64_t)gone);
-	}
-	pthread_mutex_unlock(&lock);
-	return gone;
-}
+/* ---- what processes do ---- */
 
 void world_read_file(struct fake_process *fp, uint64_t ino, uint64_t nr)
 {
-	struct fake_file *f = &files[ino % FAKE_MAX_FILES];
-	uint32_t full;
+	uint32_t full = fake_cache_charge(fp->lease.slot, ino, nr);
 
-	pthread_mutex_lock(&lock);
-	*f = (struct fake_file){.ino = ino, .nr_pages = f->nr_pages + nr, .slot = fp->lease.slot};
-	cache_add(f->slot, nr);
-	pthread_mutex_unlock(&lock);
-	full = charge(fp->lease.slot, (int64_t)nr);
 	if (full)
 		stop(fp, full);
 }
-
-/* ---- what processes do ---- */
 
 static void note_peak(void)
 {
@@ -515,7 +344,7 @@ static uint64_t faults(struct fake_process *fp, uint64_t nr, uint64_t pages_each
 		if (++fp->nr_faults % LEASE_PAGES || !fp->member ||
 		    (world.tick_pages && !fake_is_armed(fp)))
 			continue;
-		full = charge(fp->lease.slot, LEASE_PAGES);
+		full = fake_charge(fp->lease.slot, LEASE_PAGES);
 		if (full)
 			stop(fp, full);
 	}
@@ -552,7 +381,7 @@ struct fake_process *world_fork_as(struct fake_process *fp, pid_t pid, bool shar
 			   (world.tick_pages ? 0 : LEASE_EVENT_BIT(LEASE_FAULTS));
 	if (!fp->member)
 		return child;
-	full = charge_tick(fp->lease.slot);
+	full = fake_charge_tick(fp->lease.slot);
 	record_add(r);
 	if (full)
 		stop(fp, full);
@@ -596,7 +425,7 @@ void world_tick(struct fake_process *fp)
 	if (!fp->lease.slot)
 		return;
 	record_of(fp, LEASE_RECORD_TICK, false);
-	full = charge_tick(fp->lease.slot);
+	full = fake_charge_tick(fp->lease.slot);
 	if (full)
 		stop(fp, full);
 }

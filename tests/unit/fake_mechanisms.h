@@ -140,6 +140,12 @@ bool fake_slot_limited(uint32_t slot);
 uint32_t fake_slot_parent(uint32_t slot);
 /* Page cache of slots with want[]: up to nr pages of it go. Pages gone. */
 uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr);
+/* The first slot without room, or 0: charge nr_pages, a thread's next tick, page cache of a file.
+ */
+uint32_t fake_charge(uint32_t slot, int64_t nr_pages);
+uint32_t fake_charge_tick(uint32_t slot);
+uint32_t fake_cache_charge(uint32_t slot, uint64_t ino, uint64_t nr);
+void fake_slots_reset(void);
 bool fake_ring_empty(void);
 void fake_lease_reset(void);
 
