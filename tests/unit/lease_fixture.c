@@ -13,6 +13,7 @@
 
 #include "accounting/task_stat.h"
 #include "tests/unit/lease_fixture.h"
+#include "tests/unit/run_suites.h"
 
 #define EXIT_SKIPPED 77
 
@@ -190,8 +191,7 @@ void child_kill(struct child *c)
 int run_tests(const char *suite, CU_TestInfo *tests)
 {
 	CU_SuiteInfo suites[] = {{.pName = suite, .pTests = tests}, CU_SUITE_INFO_NULL};
-	unsigned failed;
-	int r = lease_new(&lease, LEASE_STOP_SIGNAL);
+	int failed, r = lease_new(&lease, LEASE_STOP_SIGNAL);
 
 	if (r == -EPERM || r == -EACCES || r == -ENOSYS || r == -ENOENT) {
 		printf("no perf events here: %s\n", strerror(-r));
@@ -203,12 +203,7 @@ int run_tests(const char *suite, CU_TestInfo *tests)
 		printf("cannot begin: %s\n", strerror(r ? -r : errno));
 		return 1;
 	}
-	CU_initialize_registry();
-	CU_register_suites(suites);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
+	failed = run_suites(suites);
 	lease_free(lease);
-	return failed != 0;
+	return failed;
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "tests/unit/manager_fixture.h"
+#include "tests/unit/run_suites.h"
 #include "util/log.h"
 
 #define STEP_TIMEOUT_USEC 30000000 /* nothing that goes well takes so long, under any sanitizer */
@@ -341,13 +342,6 @@ int run_tests(const char *suite, CU_TestInfo *tests)
 {
 	CU_SuiteInfo suites[] = {{suite, NULL, NULL, world_begin, world_end, tests},
 				 CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
-	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

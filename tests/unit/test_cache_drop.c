@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Dropping page cache: of files found by inode number, through a process, on a kernel without
  * cachestat(2). */
-#include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "reclaim/open_inode.h"
 #include "reclaim/reclaim.h"
 #include "tests/unit/deny_syscall.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 #define SYSCALL_CACHESTAT 451
@@ -297,24 +297,21 @@ static void test_mountinfo(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"dirty pages are written and dropped", test_drop_dirty},
+		{"the same without cachestat(2)", test_without_cachestat},
+		{"not much more than was asked for", test_drop_some},
+		{"the file with most pages first", test_most_first},
+		{"mapped pages stay", test_mapped_stays},
+		{"files that are not there", test_no_such_file},
+		{"a file found through a process", test_open_by_process},
+		{"a pipe is not opened", test_open_no_pipe},
+		{"a file opened by handle", test_open_by_handle},
+		{"lines of mountinfo", test_mountinfo},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"cache_drop", suite_init, suite_clean, NULL, NULL, tests},
+				 CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("cache_drop", suite_init, suite_clean);
-	CU_add_test(s, "dirty pages are written and dropped", test_drop_dirty);
-	CU_add_test(s, "the same without cachestat(2)", test_without_cachestat);
-	CU_add_test(s, "not much more than was asked for", test_drop_some);
-	CU_add_test(s, "the file with most pages first", test_most_first);
-	CU_add_test(s, "mapped pages stay", test_mapped_stays);
-	CU_add_test(s, "files that are not there", test_no_such_file);
-	CU_add_test(s, "a file found through a process", test_open_by_process);
-	CU_add_test(s, "a pipe is not opened", test_open_no_pipe);
-	CU_add_test(s, "a file opened by handle", test_open_by_handle);
-	CU_add_test(s, "lines of mountinfo", test_mountinfo);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* memcgctl's own parsers: sizes, group names, settings, the mount table, control files as JSON. */
-#include <CUnit/Basic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "cli/group.h"
 #include "cli/mount.h"
 #include "cli/size.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 #define KEPT 4711 /* what an output argument holds before, and after a failure */
@@ -282,13 +282,6 @@ int main(void)
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {{"cli", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-	unsigned failures;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return 1;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
+	return run_suites(suites);
 }

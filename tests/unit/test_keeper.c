@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Keepers and servers that are really forked and really killed: who follows whom, and what is kept.
  */
-#include <CUnit/Basic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "tests/unit/keeper_fixture.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 /* ---- tests: how it ends ---- */
@@ -267,13 +267,6 @@ int main(void)
 	CU_SuiteInfo suites[] = {
 		{"keeper", keeper_suite_init, keeper_suite_clean, NULL, NULL, tests},
 		CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
-	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

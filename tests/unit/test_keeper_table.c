@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The keeper's table of descriptors. */
-#include <CUnit/Basic.h>
 #include <stdlib.h>
 
 #include "manager/keeper_private.h"
+#include "tests/unit/run_suites.h"
 
 static void test_table(void)
 {
@@ -38,13 +38,6 @@ int main(void)
 	CU_TestInfo tests[] = {{"the table of descriptors", test_table}, CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {{"keeper_table", NULL, NULL, NULL, NULL, tests},
 				 CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
-	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Records of perf rings: what is wanted, where they wrap around, and what cannot be one. */
-#include <CUnit/Basic.h>
 #include <string.h>
 
 #include "accounting/lease_ring.h"
+#include "tests/unit/run_suites.h"
 
 #define SIZE 256 /* of the ring: a power of two */
 
@@ -216,20 +216,16 @@ static void test_truncated(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"records by type", test_types},
+		{"records that are not wanted", test_unwanted},
+		{"records that wrap around", test_wrap_around},
+		{"positions that wrap around", test_overflow},
+		{"lost records", test_lost},
+		{"what cannot be a record", test_truncated},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"lease_ring", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("lease_ring", NULL, NULL);
-	CU_add_test(s, "records by type", test_types);
-	CU_add_test(s, "records that are not wanted", test_unwanted);
-	CU_add_test(s, "records that wrap around", test_wrap_around);
-	CU_add_test(s, "positions that wrap around", test_overflow);
-	CU_add_test(s, "lost records", test_lost);
-	CU_add_test(s, "what cannot be a record", test_truncated);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command line and the INI files: what is taken, what is refused, and that a refusal is one
  * clear line. */
-#include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "fs/options.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 static char dir[] = "/tmp/test_options.XXXXXX";
@@ -391,13 +391,6 @@ int main(void)
 			       CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {{"options", suite_init, suite_clean, NULL, NULL, tests},
 				 CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
-	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

@@ -13,6 +13,7 @@
 #include "reclaim/reclaim.h"
 #include "tests/unit/deny_syscall.h"
 #include "tests/unit/own_swap.h"
+#include "tests/unit/run_suites.h"
 #include "tests/unit/stopped_child.h"
 
 /* Room for our 80 MiB beside what others on the machine page out meanwhile. */
@@ -359,26 +360,23 @@ static void test_page_out_reused(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"anonymous memory", test_anonymous},
+		{"the hand goes around", test_hand},
+		{"shared anonymous memory", test_shared_anonymous},
+		{"locked memory stays", test_locked},
+		{"what two processes share after fork stays", test_after_fork},
+		{"in proportion to size", test_split},
+		{"huge pages", test_huge},
+		{"a process killed meanwhile", test_killed_meanwhile},
+		{"a process that runs, and execs", test_running},
+		{"nothing to do", test_nothing_to_do},
+		{"kernels without PAGEMAP_SCAN and PROCMAP_QUERY", test_older_kernels},
+		{"page-out of a pid that was reused", test_page_out_reused},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"page_out", suite_init, suite_clean, NULL, NULL, tests},
+				 CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("page_out", suite_init, suite_clean);
-	CU_add_test(s, "anonymous memory", test_anonymous);
-	CU_add_test(s, "the hand goes around", test_hand);
-	CU_add_test(s, "shared anonymous memory", test_shared_anonymous);
-	CU_add_test(s, "locked memory stays", test_locked);
-	CU_add_test(s, "what two processes share after fork stays", test_after_fork);
-	CU_add_test(s, "in proportion to size", test_split);
-	CU_add_test(s, "huge pages", test_huge);
-	CU_add_test(s, "a process killed meanwhile", test_killed_meanwhile);
-	CU_add_test(s, "a process that runs, and execs", test_running);
-	CU_add_test(s, "nothing to do", test_nothing_to_do);
-	CU_add_test(s, "kernels without PAGEMAP_SCAN and PROCMAP_QUERY", test_older_kernels);
-	CU_add_test(s, "page-out of a pid that was reused", test_page_out_reused);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Numbers of control files: what the kernel's controller was seen to take, and its errors. */
-#include <CUnit/Basic.h>
-
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,6 +8,7 @@
 
 #include "fs/parse.h"
 #include "manager/state.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 /* What a failed parse must leave in the result. */
@@ -218,15 +217,5 @@ static CU_SuiteInfo suites[] = {
 
 int main(void)
 {
-	unsigned failed;
-
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) {
-		fprintf(stderr, "%s\n", CU_get_error_msg());
-		return EXIT_FAILURE;
-	}
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "tests/unit/run_suites.h"
 #include "tests/unit/stopped_child.h"
 
 static void test_open_and_kill(void)
@@ -29,15 +30,12 @@ static void test_open_and_kill(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"a pid that was reused", test_open_and_kill},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"process_kill", NULL, NULL, NULL, NULL, tests},
+				 CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("process_kill", NULL, NULL);
-	CU_add_test(s, "a pid that was reused", test_open_and_kill);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a process uses: the text of status, and real processes. */
-#include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "accounting/process_usage.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 #define MIB_PAGES ((uint64_t)(1 << 20) / page_size())
@@ -285,24 +285,21 @@ static void test_written_bytes(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"text of status", test_parse},
+		{"names that look like fields", test_parse_names},
+		{"missing fields", test_parse_missing},
+		{"this process", test_self},
+		{"a zombie, and a process that has gone", test_zombie_and_gone},
+		{"shared pages count by halves", test_shared},
+		{"memfds that are held open", test_shmem_files},
+		{"a large mapping of a memfd", test_shmem_large_mapping},
+		{"other files do not count", test_other_files},
+		{"bytes written", test_written_bytes},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"process_usage", NULL, NULL, NULL, NULL, tests},
+				 CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("process_usage", NULL, NULL);
-	CU_add_test(s, "text of status", test_parse);
-	CU_add_test(s, "names that look like fields", test_parse_names);
-	CU_add_test(s, "missing fields", test_parse_missing);
-	CU_add_test(s, "this process", test_self);
-	CU_add_test(s, "a zombie, and a process that has gone", test_zombie_and_gone);
-	CU_add_test(s, "shared pages count by halves", test_shared);
-	CU_add_test(s, "memfds that are held open", test_shmem_files);
-	CU_add_test(s, "a large mapping of a memfd", test_shmem_large_mapping);
-	CU_add_test(s, "other files do not count", test_other_files);
-	CU_add_test(s, "bytes written", test_written_bytes);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

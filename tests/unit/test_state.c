@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The state file: made, adopted, refused; slots and their generations. */
-#include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "manager/state.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 static char dir[] = "/tmp/test_state.XXXXXX";
@@ -225,13 +225,6 @@ int main(void)
 			       CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {{"state", suite_init, suite_clean, NULL, NULL, tests},
 				 CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	failed = CU_basic_run_tests() != CUE_SUCCESS ? 1 : 0;
-	failed += CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suites(suites);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The helpers: small files, clock, and lines of the log. */
-#include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "tests/unit/run_suites.h"
 #include "util/log.h"
 #include "util/util.h"
 
@@ -142,20 +142,17 @@ static void test_log_verbose(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"a small file is read whole or cut", test_read},
+		{"a descriptor is read from its beginning", test_read_again},
+		{"a file is written in one go", test_write},
+		{"clock and page size", test_clock_and_page},
+		{"a message is one printable line", test_log_line},
+		{"debug messages only when asked for", test_log_verbose},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"util", suite_init, suite_clean, NULL, NULL, tests},
+				 CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("util", suite_init, suite_clean);
-	CU_add_test(s, "a small file is read whole or cut", test_read);
-	CU_add_test(s, "a descriptor is read from its beginning", test_read_again);
-	CU_add_test(s, "a file is written in one go", test_write);
-	CU_add_test(s, "clock and page size", test_clock_and_page);
-	CU_add_test(s, "a message is one printable line", test_log_line);
-	CU_add_test(s, "debug messages only when asked for", test_log_verbose);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }

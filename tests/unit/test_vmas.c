@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mappings: lines of maps, and the two ways to look one up give the same. */
-#include <CUnit/Basic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "reclaim/present_runs.h"
 #include "reclaim/vmas.h"
+#include "tests/unit/run_suites.h"
 #include "util/util.h"
 
 #define NR_MAPPINGS 200 /* 14 KiB of maps: several fills of the reader's buffer */
@@ -205,19 +205,15 @@ static void test_present_runs(void)
 
 int main(void)
 {
-	unsigned failed;
-	CU_pSuite s;
+	CU_TestInfo tests[] = {
+		{"lines of maps", test_parse},
+		{"what is no line of maps", test_parse_junk},
+		{"text and ioctl agree", test_readers_agree},
+		{"a mapping is found by address", test_find},
+		{"runs of present pages", test_present_runs},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {{"vmas", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
-	CU_initialize_registry();
-	s = CU_add_suite("vmas", NULL, NULL);
-	CU_add_test(s, "lines of maps", test_parse);
-	CU_add_test(s, "what is no line of maps", test_parse_junk);
-	CU_add_test(s, "text and ioctl agree", test_readers_agree);
-	CU_add_test(s, "a mapping is found by address", test_find);
-	CU_add_test(s, "runs of present pages", test_present_runs);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suites(suites);
 }
