@@ -5,13 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,12 +19,6 @@
 #include "accounting/lease_skeleton.h"
 #include "util/log.h"
 #include "util/util.h"
-
-static int perf_event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
-{
-	attr->size = sizeof(*attr);
-	return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-}
 
 static int libbpf_to_log(enum libbpf_print_level level, const char *fmt, va_list args)
 {

@@ -6,6 +6,10 @@
 #ifndef MEMCGFS_LEASE_PRIVATE_H
 #define MEMCGFS_LEASE_PRIVATE_H
 
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "accounting/lease.h"
 
 /* Members are as the functions of lease.h by the same name. NULL below the line: there is nothing
@@ -52,6 +56,13 @@ struct lease {
 
 /* Charge slot and all above it, as charge() in lease.bpf.c. The first without room, or 0. */
 uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages);
+
+/* Of one thread on any CPU, or of any on one. The descriptor, or -1 and errno. */
+static inline int perf_event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
+{
+	attr->size = sizeof(*attr);
+	return (int)syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
 
 int bpf_lease_new(struct lease **ret);
 int signal_lease_new(struct lease **ret);

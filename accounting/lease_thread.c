@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "accounting/lease_signal.h"
@@ -26,22 +25,10 @@
 
 /* ---- the events ---- */
 
-/* Where the table of descriptors is too small for it, fd stays what it is. */
-static int place(int fd)
-{
-	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, EVENT_FIRST_FD);
-
-	if (high < 0)
-		return fd;
-	close(fd);
-	return high;
-}
-
 static int event_open(struct signal_lease *l, pid_t tid, struct perf_event_attr *attr)
 {
 	int fd;
 
-	attr->size = sizeof(*attr);
 	attr->type = PERF_TYPE_SOFTWARE;
 	attr->sample_type = LEASE_RING_SAMPLE_TYPE;
 	attr->sample_id_all = 1;
@@ -50,15 +37,15 @@ static int event_open(struct signal_lease *l, pid_t tid, struct perf_event_attr 
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->exclude_kernel = l->exclude_kernel;
-	fd = (int)syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	fd = perf_event_open(attr, tid, -1);
 	if (fd < 0 && (errno == EACCES || errno == EPERM) && !attr->exclude_kernel) {
 		attr->exclude_kernel = 1;
-		fd = (int)syscall(SYS_perf_event_open, attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+		fd = perf_event_open(attr, tid, -1);
 		l->exclude_kernel = fd >= 0;
 	}
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENOSPC : -errno;
-	return place(fd);
+	return fd_place(fd, EVENT_FIRST_FD);
 }
 
 static int faults_open(struct signal_lease *l, pid_t tid, uint32_t period)

@@ -7,20 +7,7 @@
 #include <unistd.h>
 
 #include "manager/guard.h"
-
-/* Where the table of descriptors is too small for it, fd stays what it is. */
-static int place(int fd, int lowest)
-{
-	int high;
-
-	if (fd >= lowest)
-		return fd;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
-	if (high < 0)
-		return fd;
-	close(fd);
-	return high;
-}
+#include "util/util.h"
 
 int guard_pipe_new(int ret_pipe[2])
 {
@@ -29,7 +16,7 @@ int guard_pipe_new(int ret_pipe[2])
 	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
 	ret_pipe[0] = pair[0];
-	ret_pipe[1] = place(pair[1], GUARD_WRITE_FD);
+	ret_pipe[1] = fd_place(pair[1], GUARD_WRITE_FD);
 	return 0;
 }
 
@@ -58,5 +45,5 @@ void guard_set(int guard_fd, bool on)
 
 int guard_place_event(int fd)
 {
-	return place(fd, GUARD_EVENT_FD);
+	return fd_place(fd, GUARD_EVENT_FD);
 }

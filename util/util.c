@@ -74,3 +74,16 @@ int write_file_at(int dirfd, const char *path, const void *data, size_t len)
 		return -errno;
 	return (size_t)n == len ? 0 : -EIO;
 }
+
+int fd_place(int fd, int lowest)
+{
+	int high;
+
+	if (fd >= lowest)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}

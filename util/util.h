@@ -60,6 +60,10 @@ ssize_t read_file_at(int dirfd, const char *path, char *buf, size_t size);
 /* Like read_file_at on an open descriptor, from offset 0. */
 ssize_t read_fd(int fd, char *buf, size_t size);
 
+/* Move fd to `lowest` or above. Where the table of descriptors is too small, it stays what it is.
+ */
+int fd_place(int fd, int lowest);
+
 /* Write len bytes to a file below dirfd in one write(2). 0 or -errno. */
 int write_file_at(int dirfd, const char *path, const void *data, size_t len);
 
