@@ -194,21 +194,35 @@ static int events_read(const struct group *g, char **ret, size_t *ret_len)
 		atomic_get(&events[GROUP_EVENT_CACHE_DROPPED]));
 }
 
+static int mempressure_level_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	return text_printf(ret, ret_len, "%s\n", mempressure_level_name(group_pressure_level(g)));
+}
+
 /* ---- the table ---- */
 
 /* A file's place names it in inode numbers and in the state file: new ones go to the end. */
 static const struct control_file table[] = {
 	{"tasks", 0644, .is_list = true, .scan = tasks_scan, .write = tasks_write},
 	{"cgroup.procs", 0644, .is_list = true, .scan = procs_scan, .write = procs_write},
-	{"memory.usage_in_bytes", 0444, .scan = usage_scan},
+	{"memory.usage_in_bytes", 0444, .scan = usage_scan, .event = event_usage},
 	{"memory.max_usage_in_bytes", 0644, .scan = max_usage_scan, .write = max_usage_write},
 	{"memory.limit_in_bytes", 0644, .read = limit_read, .write = limit_write},
 	{"memory.failcnt", 0644, .read = failcnt_read, .write = failcnt_write},
 	{"memory.stat", 0444, .scan = memory_stat_scan},
-	{"memory.oom_control", 0644, .read = oom_control_read, .write = oom_control_write},
+	{"memory.oom_control", 0644, .read = oom_control_read, .write = oom_control_write,
+	 .event = event_oom},
 	{"memory.swappiness", 0644, .read = swappiness_read, .write = swappiness_write},
 	{"memory.use_hierarchy", 0644, .read = use_hierarchy_read, .write = use_hierarchy_write},
 	{"memory.events", 0444, .read = events_read},
+	{"cgroup.event_control", 0200, .write = event_control_write},
+	{"memory.pressure_level", 0444, .event = event_pressure_level},
+	{"mempressure.level", 0444, .read = mempressure_level_read,
+	 .event = event_mempressure_level},
+	/* The same, where libcgroup finds it: it takes what is before the first dot for a
+	 * controller's name. */
+	{"memory.mempressure.level", 0444, .read = mempressure_level_read,
+	 .event = event_mempressure_level},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -25,6 +25,8 @@ struct file_write {
 	struct group *group;
 	const struct caller *caller;
 	const char *text;
+	dev_t dev;  /* the mount's, as stat(2) tells it */
+	bool again; /* an earlier server was asked the same, and may have done it */
 	/* The answer of a write that returns -EINPROGRESS: called once, on the loop, perhaps before
 	 * write() returns. */
 	group_done_fn done;
@@ -42,6 +44,9 @@ struct control_file {
 	int (*scan)(const struct file_scan *s, char **ret, size_t *ret_len);
 	/* [loop]. 0, -errno, or -EINPROGRESS. NULL: writing is EINVAL. */
 	int (*write)(const struct file_write *w);
+	/* What a line with these arguments in cgroup.event_control is to be told of. 0 or -errno.
+	 * NULL: EINVAL. */
+	int (*event)(const char *arguments, struct listener_spec *ret);
 };
 
 /* NULL: there is no file of that index in this group. */
@@ -50,6 +55,14 @@ const struct control_file *control_file(const struct group *g, unsigned index);
 unsigned control_file_index(const struct group *g, const char *name);
 /* The largest index there is. */
 unsigned control_file_last(void);
+
+/* ---- event_control.c ---- */
+int event_control_write(const struct file_write *w);
+int event_usage(const char *arguments, struct listener_spec *ret);
+int event_oom(const char *arguments, struct listener_spec *ret);
+int event_pressure_level(const char *arguments, struct listener_spec *ret);
+int event_mempressure_level(const char *arguments, struct listener_spec *ret);
+const char *mempressure_level_name(enum pressure_level level);
 
 /* ---- memory_stat.c ---- */
 int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);

@@ -202,7 +202,7 @@ static int start(struct fs *f, struct state *state, int fuse_fd)
 	return r < 0 ? r : start_threads(f);
 }
 
-int fs_start(struct fs **ret, struct manager *m, struct state *state, int fuse_fd)
+int fs_start(struct fs **ret, struct manager *m, struct state *state, int fuse_fd, dev_t dev)
 {
 	struct fs *f = calloc(1, sizeof(*f));
 	int r;
@@ -210,6 +210,7 @@ int fs_start(struct fs **ret, struct manager *m, struct state *state, int fuse_f
 	if (!f)
 		return -ENOMEM;
 	f->manager = m;
+	f->dev = dev;
 	f->nr_users = 1;
 	/* No handle of an earlier server's comes again: it opened fewer than a million files in
 	 * each microsecond of its life. */

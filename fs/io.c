@@ -102,6 +102,8 @@ static void write_run(struct manager *m, struct manager_request *request)
 		.group = node_group(m, r->node),
 		.caller = &r->caller,
 		.text = r->data,
+		.dev = r->fs->dev,
+		.again = r->resent,
 		.done = write_done,
 		.userdata = r,
 	};

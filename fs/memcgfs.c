@@ -34,6 +34,7 @@ struct daemon {
 	struct lease *lease;
 	struct hierarchy *hierarchy;
 	int fuse_fd;
+	dev_t dev; /* the mount's */
 	int guard_pipe[2];
 	struct file_attr attr[STATE_MAX_FILES];
 	unsigned nr_attr;
@@ -57,7 +58,7 @@ static int serve(struct keeper_link *link, struct daemon *d, struct manager *m)
 	struct fs *fs;
 	int err, status;
 
-	err = fs_start(&fs, m, d->state, d->fuse_fd);
+	err = fs_start(&fs, m, d->state, d->fuse_fd, d->dev);
 	if (err < 0) {
 		log_error("cannot serve %s: %s", d->mountpoint, strerror(-err));
 		return KEEPER_FATAL;
@@ -180,7 +181,7 @@ static int setup(struct daemon *d)
 	err = hierarchy_mount_named(&d->hierarchy, d->mountpoint, d->config.name);
 	if (err < 0)
 		return err;
-	d->fuse_fd = fs_mount(d->mountpoint, d->config.mount_options);
+	d->fuse_fd = fs_mount(d->mountpoint, d->config.mount_options, &d->dev);
 	if (d->fuse_fd < 0)
 		return d->fuse_fd;
 	d->nr_attr = fs_default_attr(d->attr);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "util/log.h"
 #include "util/util.h"
@@ -99,7 +101,18 @@ static int open_device(void)
 	return r;
 }
 
-int fs_mount(const char *mountpoint, const char *options)
+/* Nobody serves it yet: the kernel is not to ask. */
+static int mount_device(const char *mountpoint, dev_t *ret)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &st))
+		return -errno;
+	*ret = makedev(st.stx_dev_major, st.stx_dev_minor);
+	return 0;
+}
+
+int fs_mount(const char *mountpoint, const char *options, dev_t *ret_dev)
 {
 	bool root = geteuid() == 0;
 	/* As cgroupfs is mounted; and for root, who may come in is what the files' modes say. */
@@ -120,6 +133,12 @@ int fs_mount(const char *mountpoint, const char *options)
 		r = -errno;
 		log_error("cannot mount on %s: %s%s", mountpoint, strerror(-r),
 			  r == -EPERM ? " (mounting needs root)" : "");
+		return r;
+	}
+	r = mount_device(mountpoint, ret_dev);
+	if (r < 0) {
+		log_error("cannot look at the mount on %s: %s", mountpoint, strerror(-r));
+		umount2(mountpoint, MNT_DETACH);
 		return r;
 	}
 	r = fd;

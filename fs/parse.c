@@ -146,3 +146,31 @@ int parse_pid(const char *text, pid_t *ret)
 	*ret = (pid_t)value;
 	return 0;
 }
+
+/* As simple_strtoul() does it: no digits are 0. */
+static int take_descriptor(struct span *s)
+{
+	uint64_t value = 0;
+
+	for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
+		value = MIN(value * 10 + (uint64_t)(*s->p - '0'), INT_MAX);
+	return (int)value;
+}
+
+int parse_event_control(char *text, struct event_control *ret)
+{
+	struct span s = strip(text);
+	struct event_control line;
+
+	text[s.end - text] = '\0';
+	line.eventfd = take_descriptor(&s);
+	if (s.p == s.end || *s.p != ' ')
+		return -EINVAL;
+	s.p++;
+	line.control_file = take_descriptor(&s);
+	if (s.p < s.end && *s.p != ' ')
+		return -EINVAL;
+	line.arguments = s.p < s.end ? s.p + 1 : s.p;
+	*ret = line;
+	return 0;
+}

@@ -24,4 +24,15 @@ int parse_u64(const char *text, uint64_t *ret);
  * also when out of range. */
 int parse_pid(const char *text, pid_t *ret);
 
+/*
+ * A line for cgroup.event_control: "<eventfd> <descriptor>[ <arguments>]", one blank between them,
+ * white space around all of it dropped (in text, which arguments then point into). Numbers are
+ * decimal; what no descriptor can be is INT_MAX. -EINVAL.
+ */
+struct event_control {
+	int eventfd, control_file;
+	const char *arguments; /* "" if there are none */
+};
+int parse_event_control(char *text, struct event_control *ret);
+
 #endif

@@ -19,6 +19,7 @@ struct fs {
 	struct fuse_session *session;
 	struct snapshots *snapshots;
 	struct fs_threads *threads;
+	dev_t dev;            /* of the mount, as stat(2) tells it */
 	uint32_t next_handle; /* atomic */
 	unsigned nr_users;    /* atomic: the owner, and each request in flight */
 };

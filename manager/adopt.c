@@ -167,6 +167,7 @@ int groups_adopt(struct manager *m)
 		return r;
 	rearm_rest(m);
 	drop_stale_records(m);
+	listeners_adopt(m);
 	for (g = manager_root(m); g; g = group_next(manager_root(m), g)) {
 		atomic_put(&g->record->under_oom, 0);
 		if (group_is_limited(g))

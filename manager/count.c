@@ -202,6 +202,7 @@ static uint64_t count_subtree(struct manager *m, struct group *g, const struct g
 	g->usage = usage;
 	g->cache = cache;
 	group_publish(g, usage);
+	thresholds_check(g);
 	return usage;
 }
 
@@ -229,6 +230,7 @@ static void publish_count(struct manager *m, struct group *top)
 	for (struct group *g = top; g; g = group_next(top, g))
 		cache += group_cache(m, g);
 	group_publish(top, top->usage - MIN(top->usage, top->cache) + cache);
+	thresholds_check(top);
 }
 
 /*

@@ -339,6 +339,7 @@ static void group_orphan_members(struct manager *m, struct group *g)
 int group_rmdir(struct manager *m, struct group *parent, const char *name)
 {
 	struct group *g = group_child(parent, name);
+	struct listener *listeners;
 	cleanup_free char *path = NULL;
 	uint32_t slot;
 	int r;
@@ -360,8 +361,11 @@ int group_rmdir(struct manager *m, struct group *parent, const char *name)
 	slot = g->slot;
 	if (g->job)
 		g->job->group_id = 0;
+	listeners = g->listeners;
 	group_unlink(m, g);
 	state_slot_free(m->state, slot);
+	/* Now that it has gone: who is woken looks at once. */
+	listeners_end(m, listeners);
 	return 0;
 }
 

@@ -22,6 +22,10 @@
  */
 #define KEEPER_LATE (UINT64_C(1) << 63)
 
+/* In an id: an eventfd of a client's, by its listener's place in the state file. Else it is a lease
+ * event. */
+#define KEEPER_LISTENER (UINT64_C(1) << 62)
+
 struct keeper_link;
 
 /*

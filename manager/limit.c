@@ -321,6 +321,7 @@ static bool job_take_results(struct group *g, struct job *j)
 	group_count_event(g, GROUP_EVENT_RECLAIM_DIRECT, j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
+	group_add_pressure(g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
 	return progress;
 }
 

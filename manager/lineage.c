@@ -153,6 +153,15 @@ struct lineage *lineage_put(struct manager *m, struct lineage *l)
 	return NULL;
 }
 
+/* As keeper_next(), of the events among what the keeper holds. */
+static bool next_event(struct manager *m, unsigned *pos, uint64_t *ret_id, int *ret_fd)
+{
+	while (keeper_next(m->config.keeper, pos, ret_id, ret_fd))
+		if (!(*ret_id & KEEPER_LISTENER))
+			return true;
+	return false;
+}
+
 /*
  * What earlier servers armed. Whose events these are is not known any more. Clocks end together,
  * when the server does: an event without a task costs its descriptor only.
@@ -166,7 +175,7 @@ int lineage_adopt(struct manager *m)
 	m->next_lease_id = 1;
 	if (!m->config.keeper)
 		return 0;
-	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
+	while (next_event(m, &pos, &id, &fd)) {
 		m->next_lease_id = MAX(m->next_lease_id, LINEAGE_NUMBER(id) + 1);
 		if (m->adopted || !lease_survives(m->lease))
 			continue;
@@ -187,7 +196,7 @@ void lineage_drop_adopted_faults(struct manager *m)
 
 	if (!m->config.keeper || !m->tick_pages)
 		return;
-	while (keeper_next(m->config.keeper, &pos, &id, &fd)) {
+	while (next_event(m, &pos, &id, &fd)) {
 		if (LINEAGE_EVENT(id) != LEASE_FAULTS || LINEAGE_NUMBER(id) >= m->first_lease_id)
 			continue;
 		keeper_drop(m->config.keeper, id);
@@ -203,7 +212,7 @@ void lineage_drop_inherited(struct manager *m)
 
 	if (lease_survives(m->lease))
 		return;
-	while (m->config.keeper && keeper_next(m->config.keeper, &pos, &id, &fd)) {
+	while (m->config.keeper && next_event(m, &pos, &id, &fd)) {
 		lease_inherited(m->lease, fd);
 		keeper_drop(m->config.keeper, id);
 		close(fd);

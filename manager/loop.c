@@ -296,6 +296,8 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = worker_new(m, &m->worker);
 	if (r >= 0)
+		r = thresholds_new(m);
+	if (r >= 0)
 		r = groups_adopt(m);
 	if (r >= 0)
 		r = add_sources(m);
@@ -345,7 +347,9 @@ struct manager *manager_free(struct manager *m)
 	jobs_free_finished(m);
 	processes_free(m);
 	lease_set_keep(m->lease, NULL, NULL);
+	listeners_free(m);
 	groups_free(m);
+	sd_event_source_unref(m->threshold_timer);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);
 	sd_event_unref(m->event);

@@ -16,6 +16,8 @@
 #include <sys/types.h>
 
 #include "manager/state.h"
+#include "reclaim/pressure.h"
+#include "shrinker/eventfd.h"
 
 struct manager;
 struct group;
@@ -154,6 +156,36 @@ int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole_proce
 typedef void (*group_done_fn)(int error, void *userdata);
 void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
 		     void *userdata);
+
+/*
+ * ---- eventfds that are told what happens (cgroup.event_control) [loop] ----
+ *
+ * Of one group, of one user but root, and of all groups together there are only so many. When that
+ * is reached, those whose owners have ended, or have closed the eventfd, make room; -ENOSPC if
+ * there are none.
+ */
+struct listener_spec {
+	enum listener_kind kind;
+	uint64_t value; /* as in struct listener_record */
+	uint32_t mode;
+};
+
+enum listener_counter { LISTENER_COUNTER_MEMORY, LISTENER_NR_COUNTERS };
+
+/* Who hears of pressure in a group below: as the modes of memory.pressure_level. */
+enum pressure_mode {
+	PRESSURE_DEFAULT,   /* if nobody further down did */
+	PRESSURE_HIERARCHY, /* always */
+	PRESSURE_LOCAL,     /* never */
+};
+
+/* Takes over e->fd, -1 afterwards, if that succeeds. again: an earlier server was asked the same,
+ * and may have done it. */
+int group_listen(struct manager *m, struct group *g, const struct listener_spec *spec,
+		 const struct caller *c, struct eventfd_taken *e, bool again);
+
+/* The level of the last moment's reclaim in the group and below it. [read] */
+enum pressure_level group_pressure_level(const struct group *g);
 
 int group_reset_failcnt(struct manager *m, struct group *g);
 int group_reset_max_usage(struct manager *m, struct group *g); /* to the present usage */

@@ -89,6 +89,14 @@ struct process {
 	struct process *wait_prev, *wait_next;
 };
 
+/* A registration of an eventfd, whose state is in the state file. */
+struct listener {
+	struct listener_record *record;
+	int fd; /* the eventfd */
+	struct group *group;
+	struct listener *prev, *next; /* shape: group.listeners */
+};
+
 struct job;
 
 /* Far from its limit a group is charged by time, near it by page faults. */
@@ -110,12 +118,15 @@ struct group {
 	uint64_t near_usec;           /* NEAR: since when */
 	uint64_t room_nsec;           /* what happened before was seen when room was last set */
 	struct process *waiters;      /* members stopped at this group's limit */
-	struct job *job;              /* reclaim under way for this group */
-	unsigned squeeze;             /* its reserve is halved so often */
-	unsigned nr_rounds;           /* of reclaim since somebody last went on */
-	pid_t victim;                 /* killed and not yet gone */
-	bool oom;                     /* nothing left to reclaim, nobody killed */
-	bool try_again;               /* reclaim once more when the retry timer runs out */
+	struct listener *listeners;   /* shape */
+	unsigned nr_listeners, nr_thresholds;
+	struct pressure_window pressure;
+	struct job *job;    /* reclaim under way for this group */
+	unsigned squeeze;   /* its reserve is halved so often */
+	unsigned nr_rounds; /* of reclaim since somebody last went on */
+	pid_t victim;       /* killed and not yet gone */
+	bool oom;           /* nothing left to reclaim, nobody killed */
+	bool try_again;     /* reclaim once more when the retry timer runs out */
 
 	bool limit_pending; /* a write of the limit waits for reclaim */
 	uint64_t limit_wanted_bytes;
@@ -140,6 +151,9 @@ struct manager {
 	struct lineage *adopted;                /* of what an earlier server armed */
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
+	struct listener *listeners[STATE_MAX_LISTENERS]; /* by place in the state file */
+	unsigned nr_thresholds, listeners_hand;
+	sd_event_source *threshold_timer;
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
 	uint64_t nr_cpus, near_least_usec; /* far.c */
@@ -285,6 +299,9 @@ uint64_t process_view_pages(const struct process_view *v, struct process_usage *
 /* Pages of page cache charged to this group alone. */
 uint64_t group_cache(const struct manager *m, const struct group *g);
 
+/* ---- usage.c: any thread ---- */
+uint64_t machine_usage_bytes(void); /* what the root uses */
+
 /* ---- status_file.c: any thread ---- */
 int status_file_open(pid_t tgid, struct status_file **ret); /* 0, -ESRCH, -errno */
 struct status_file *status_file_get(struct status_file *f);
@@ -333,6 +350,27 @@ void group_limit_fail(struct group *g, int error);
 /* Nothing can be reclaimed: is there room for g's waiters if less is kept in reserve? They go on
  * then. */
 bool group_squeeze(struct manager *m, struct group *g);
+
+/* ---- listener.c ---- */
+/* Those of earlier servers, once groups are known. */
+void listeners_adopt(struct manager *m);
+/* g has just been removed: they are told, and end. */
+void listeners_end(struct manager *m, struct listener *list);
+void listeners_free(struct manager *m);
+void listener_remove(struct manager *m, struct listener *l);
+void listener_notify(struct listener *l);
+/* Those of a kind, of g and all groups below it. */
+void listeners_notify(struct group *top, enum listener_kind kind);
+
+/* ---- threshold.c ---- */
+int thresholds_new(struct manager *m);
+/* l is new; its group has just been counted. */
+void threshold_begin(struct manager *m, struct listener *l);
+/* g's usage is fresh. */
+void thresholds_check(struct group *g);
+
+/* ---- pressure.c ---- */
+void group_add_pressure(struct group *g, uint64_t scanned, uint64_t reclaimed);
 
 /* ---- oom.c ---- */
 /* Nothing could be reclaimed for g. */

@@ -13,7 +13,7 @@
 #include "util/util.h"
 
 #define STATE_MAGIC   0x6d636766 /* "mcgf" */
-#define STATE_VERSION 1          /* +1 whenever struct state changes its layout */
+#define STATE_VERSION 2          /* +1 whenever struct state changes its layout */
 
 static bool state_is_blank(const struct state *s)
 {
@@ -24,10 +24,10 @@ static bool state_is_blank(const struct state *s)
  * Touching a hole of the file on a full file system raises SIGBUS; this makes it an error.
  * Kernels before 5.14 do not know the request, and are taken at their luck.
  */
-static int record_populate(struct group_record *r)
+static int populate(void *record, size_t size)
 {
-	uintptr_t begin = (uintptr_t)r & ~(uintptr_t)(page_size() - 1);
-	size_t len = (uintptr_t)(r + 1) - begin;
+	uintptr_t begin = (uintptr_t)record & ~(uintptr_t)(page_size() - 1);
+	size_t len = (uintptr_t)record + size - begin;
 
 	if (madvise((void *)begin, len, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
 		return 0;
@@ -38,7 +38,7 @@ static int record_populate(struct group_record *r)
 static int state_init(struct state *s)
 {
 	struct group_record *root = &s->group[0];
-	int err = record_populate(root);
+	int err = populate(root, sizeof(*root));
 
 	if (err < 0)
 		return err;
@@ -115,7 +115,7 @@ int state_slot_new(struct state *s)
 {
 	for (uint32_t slot = 1; slot < STATE_MAX_GROUPS; slot++) {
 		struct group_record *r = &s->group[slot];
-		int err = record_populate(r);
+		int err = populate(r, sizeof(*r));
 
 		if (err < 0)
 			return err;
@@ -132,4 +132,21 @@ void state_slot_free(struct state *s, uint32_t slot)
 {
 	if (slot > 0 && slot < STATE_MAX_GROUPS)
 		s->group[slot].in_use = 0;
+}
+
+int state_listener_new(struct state *s)
+{
+	uint64_t i = 0;
+	int err;
+
+	while (i < s->nr_listeners && s->listener[i].kind)
+		i++;
+	if (i == STATE_MAX_LISTENERS)
+		return -ENOSPC;
+	err = populate(&s->listener[i], sizeof(s->listener[i]));
+	if (err < 0)
+		return err;
+	s->listener[i] = (struct listener_record){.kind = LISTENER_NONE};
+	s->nr_listeners = MAX(s->nr_listeners, i + 1);
+	return (int)i;
 }

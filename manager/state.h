@@ -13,6 +13,9 @@
 #define STATE_MAX_GROUPS 4096 /* as LEASE_MAX_SLOTS; slot 0 is the root */
 #define STATE_NAME_MAX   1023 /* bytes of a group's name: what FUSE lets through */
 #define STATE_MAX_FILES  64   /* control files per group, directory included as 0 */
+#define STATE_MAX_LISTENERS                                                                    \
+	4096 /* registrations of eventfds, in all groups: each is a descriptor here and in the \
+		keeper, of KEEPER_MAX_FDS */
 
 /* PAGE_COUNTER_MAX of the kernel, in bytes: "unlimited". */
 #define LIMIT_MAX_BYTES 9223372036854771712ULL
@@ -53,9 +56,37 @@ struct group_record {
 	struct res_counter memory;
 	uint64_t oom_kill_disable, under_oom, swappiness;
 	uint64_t oom_kill; /* victims in this very group */
+	uint64_t pressure_level,
+		pressure_usec; /* enum pressure_level, and when it was that; CLOCK_MONOTONIC */
 	uint64_t events[GROUP_EVENT_NR];
 	struct file_attr attr[STATE_MAX_FILES];
 	char name[STATE_NAME_MAX + 1];
+};
+
+enum listener_kind {
+	LISTENER_NONE,
+	LISTENER_THRESHOLD, /* a counter passes a value, either way */
+	LISTENER_OOM,
+	LISTENER_PRESSURE,
+	LISTENER_SHRINKER,
+};
+
+/* Whose eventfd is told of what: a line written to cgroup.event_control. The keeper holds the
+ * eventfd. */
+struct listener_record {
+	uint32_t kind; /* enum listener_kind; NONE: free. Written last */
+	uint32_t uid;
+	uint64_t group_id;
+	uint64_t eventfd_id;  /* the kernel's name for it */
+	int32_t tgid, number; /* who registered it, and its descriptor there */
+	uint64_t
+		value; /* THRESHOLD: bytes; PRESSURE: the least level; SHRINKER: bytes of a chunk */
+	uint32_t mode; /* THRESHOLD: of which counter; PRESSURE: enum pressure_mode */
+	uint32_t above;      /* THRESHOLD: the counter was, when last looked at */
+	uint64_t chunks;     /* SHRINKER: that can be freed */
+	int64_t carry_bytes; /* SHRINKER: its part of earlier shortfalls that was not asked for */
+	uint64_t nr_asked;   /* SHRINKER: chunks so far */
+	uint64_t last_write; /* SHRINKER: the request that changed chunks last */
 };
 
 struct state {
@@ -65,6 +96,8 @@ struct state {
 	uint32_t fuse_init_len;
 	uint8_t fuse_init[252];
 	struct group_record group[STATE_MAX_GROUPS];
+	uint64_t nr_listeners; /* that were ever in use: the first ones */
+	struct listener_record listener[STATE_MAX_LISTENERS];
 };
 
 /* Map `path`, creating it, or adopting one that an earlier daemon left. 0 or -errno. */
@@ -74,5 +107,8 @@ struct state *state_close(struct state *s); /* NULL-safe, returns NULL */
 /* A free slot's index, cleared and with its next generation; -ENOSPC. */
 int state_slot_new(struct state *s);
 void state_slot_free(struct state *s, uint32_t slot);
+
+/* A free listener's index, cleared; -ENOSPC. */
+int state_listener_new(struct state *s);
 
 #endif

@@ -7,7 +7,7 @@
 #include "manager/manager_private.h"
 #include "util/util.h"
 
-static uint64_t machine_usage_bytes(void)
+uint64_t machine_usage_bytes(void)
 {
 	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
 	char text[4096];

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Listeners: registrations of clients' eventfds at a group. What each is for is in the state file,
+ * its eventfd with the keeper, so that both outlive this server. A listener lives as long as its
+ * group, as in the kernel, but for one thing: the eventfd's last close is not seen, since it is
+ * open here too. So owners are looked at when there is no room for more. Thread: the manager's
+ * loop; a group's list changes under the write lock.
+ */
+#include "manager/guard.h"
+#include "manager/keeper.h"
+#include "manager/manager_private.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/*
+ * Of one group, and of one user but root in all groups. The kernel bounds them by a process's open
+ * files, 1,024 where nothing else is set; here they are two processes' descriptors.
+ */
+#define LISTENERS_MAX_GROUP 512
+#define LISTENERS_MAX_USER  1024
+
+/* Owners looked at when there is no room: 10 us each, in which no stop is answered. */
+#define LISTENERS_MAX_LOOKS 64
+
+static uint64_t keeper_id(const struct manager *m, const struct listener *l)
+{
+	return KEEPER_LISTENER | (uint64_t)(l->record - m->state->listener);
+}
+
+/* ---- lists ---- */
+
+/* fd is the new listener's. NULL: no memory. */
+static struct listener *listener_link(struct manager *m, struct group *g,
+				      struct listener_record *rec, int fd)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	*l = (struct listener){.record = rec, .fd = fd, .group = g};
+	m->listeners[rec - m->state->listener] = l;
+	manager_wrlock(m);
+	DL_APPEND(g->listeners, l);
+	manager_unlock(m);
+	g->nr_listeners++;
+	if (rec->kind == LISTENER_THRESHOLD) {
+		g->nr_thresholds++;
+		m->nr_thresholds++;
+	}
+	return l;
+}
+
+static void listener_free(struct manager *m, struct listener *l)
+{
+	m->listeners[l->record - m->state->listener] = NULL;
+	m->nr_thresholds -= l->record->kind == LISTENER_THRESHOLD;
+	close(l->fd);
+	free(l);
+}
+
+/* It is in no group's list any more. */
+static void listener_end(struct manager *m, struct listener *l)
+{
+	struct listener_record *rec = l->record;
+
+	if (m->config.keeper)
+		keeper_drop(m->config.keeper, keeper_id(m, l));
+	listener_free(m, l);
+	rec->kind = LISTENER_NONE;
+}
+
+void listener_remove(struct manager *m, struct listener *l)
+{
+	struct group *g = l->group;
+
+	manager_wrlock(m);
+	DL_DELETE(g->listeners, l);
+	manager_unlock(m);
+	g->nr_listeners--;
+	g->nr_thresholds -= l->record->kind == LISTENER_THRESHOLD;
+	listener_end(m, l);
+}
+
+void listeners_end(struct manager *m, struct listener *list)
+{
+	struct listener *l, *next;
+
+	DL_FOREACH_SAFE (list, l, next) {
+		listener_notify(l);
+		listener_end(m, l);
+	}
+}
+
+void listeners_free(struct manager *m)
+{
+	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++)
+		if (m->listeners[i])
+			listener_free(m, m->listeners[i]);
+}
+
+/* ---- telling ---- */
+
+/* One that is too full to be told has been told. */
+void listener_notify(struct listener *l)
+{
+	eventfd_add(l->fd, 1);
+}
+
+void listeners_notify(struct group *top, enum listener_kind kind)
+{
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		struct listener *l;
+
+		DL_FOREACH (g->listeners, l)
+			if (l->record->kind == kind)
+				listener_notify(l);
+	}
+}
+
+/* ---- room for one more ---- */
+
+static bool is_full_for(const struct manager *m, const struct group *g, uid_t uid)
+{
+	unsigned nr = 0, nr_user = 0;
+
+	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++) {
+		if (!m->listeners[i])
+			continue;
+		nr++;
+		nr_user += m->listeners[i]->record->uid == uid;
+	}
+	return nr == STATE_MAX_LISTENERS || g->nr_listeners >= LISTENERS_MAX_GROUP ||
+	       (uid && nr_user >= LISTENERS_MAX_USER);
+}
+
+/* The one whose turn it is goes, if its owner has no use for it any more. */
+static void look_at_next(struct manager *m)
+{
+	struct listener *l;
+
+	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++) {
+		m->listeners_hand = (m->listeners_hand + 1) % STATE_MAX_LISTENERS;
+		l = m->listeners[m->listeners_hand];
+		if (!l)
+			continue;
+		if (!eventfd_is_held(l->record->tgid, &l->record->number, l->record->eventfd_id))
+			listener_remove(m, l);
+		return;
+	}
+}
+
+static int make_room(struct manager *m, const struct group *g, uid_t uid)
+{
+	for (unsigned i = 0; is_full_for(m, g, uid); i++) {
+		if (i == LISTENERS_MAX_LOOKS)
+			return -ENOSPC;
+		look_at_next(m);
+	}
+	return 0;
+}
+
+/* ---- a registration ---- */
+
+static struct listener *find_same(const struct group *g, const struct listener_spec *spec,
+				  uint64_t eventfd_id)
+{
+	struct listener *l;
+
+	DL_FOREACH (g->listeners, l) {
+		const struct listener_record *rec = l->record;
+
+		if (rec->eventfd_id == eventfd_id && rec->kind == spec->kind &&
+		    (rec->kind == LISTENER_SHRINKER ||
+		     (rec->value == spec->value && rec->mode == spec->mode)))
+			return l;
+	}
+	return NULL;
+}
+
+static void listener_begin(struct manager *m, struct listener *l)
+{
+	switch ((enum listener_kind)l->record->kind) {
+	case LISTENER_THRESHOLD:
+		threshold_begin(m, l);
+		break;
+	case LISTENER_OOM:
+		if (atomic_get(&l->group->record->under_oom))
+			listener_notify(l);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The kind goes in last: without it the record is nobody's, and a descriptor kept for it is dropped
+ * by the next server. */
+static int listener_new(struct manager *m, struct group *g, const struct listener_record *filled,
+			int fd)
+{
+	int index = state_listener_new(m->state), r = 0;
+	struct listener_record *rec;
+	struct listener *l;
+
+	if (index < 0)
+		return index;
+	rec = &m->state->listener[index];
+	*rec = *filled;
+	rec->kind = LISTENER_NONE;
+	if (m->config.keeper)
+		r = keeper_keep(m->config.keeper, KEEPER_LISTENER | (uint64_t)index, fd);
+	if (r)
+		return r;
+	__atomic_store_n(&rec->kind, filled->kind, __ATOMIC_RELEASE);
+	l = listener_link(m, g, rec, fd);
+	if (l) {
+		listener_begin(m, l);
+		return 0;
+	}
+	if (m->config.keeper)
+		keeper_drop(m->config.keeper, KEEPER_LISTENER | (uint64_t)index);
+	rec->kind = LISTENER_NONE;
+	return -ENOMEM;
+}
+
+int group_listen(struct manager *m, struct group *g, const struct listener_spec *spec,
+		 const struct caller *c, struct eventfd_taken *e, bool again)
+{
+	struct listener_record rec = {
+		.kind = spec->kind,
+		.uid = c->uid,
+		.group_id = group_id(g),
+		.eventfd_id = e->info.id,
+		.tgid = e->tgid,
+		.number = e->number,
+		.value = spec->value,
+		.mode = spec->mode,
+	};
+	int r;
+
+	if (again && find_same(g, spec, e->info.id))
+		return 0;
+	r = make_room(m, g, c->uid);
+	if (r)
+		return r;
+	if (spec->kind == LISTENER_THRESHOLD && g->parent)
+		group_true_up(m, g);
+	e->fd = guard_place_event(e->fd);
+	if (e->fd > m->max_status_fd)
+		return -ENOSPC;
+	r = listener_new(m, g, &rec, e->fd);
+	if (!r)
+		e->fd = -1;
+	return r;
+}
+
+/* ---- what earlier servers left ---- */
+
+static bool adopt(struct manager *m, uint64_t index, int fd)
+{
+	struct listener_record *rec;
+	struct eventfd_info info;
+	struct group *g;
+
+	if (index >= m->state->nr_listeners)
+		return false;
+	rec = &m->state->listener[index];
+	if (rec->kind == LISTENER_NONE)
+		return false;
+	g = manager_group(m, rec->group_id);
+	return g && !eventfd_identify(getpid(), fd, &info) && info.id == rec->eventfd_id &&
+	       listener_link(m, g, rec, fd);
+}
+
+void listeners_adopt(struct manager *m)
+{
+	unsigned pos = 0;
+	uint64_t id;
+	int fd;
+
+	while (m->config.keeper && keeper_next(m->config.keeper, &pos, &id, &fd)) {
+		if (!(id & KEEPER_LISTENER) || adopt(m, id & ~KEEPER_LISTENER, fd))
+			continue;
+		keeper_drop(m->config.keeper, id);
+		close(fd);
+	}
+	for (uint64_t i = 0; i < m->state->nr_listeners; i++)
+		if (!m->listeners[i])
+			m->state->listener[i].kind = LISTENER_NONE;
+}
