@@ -137,11 +137,15 @@ static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 s
 	return r;
 }
 
-/* Charge (or, with nr_pages < 0, uncharge) slot and all above it. The first one without room, or 0.
+/*
+ * Charge (or, with nr_pages < 0, uncharge) slot and all above it. The first one without room, or 0.
+ * ret_wake: the first one with less than its wake_room, or 0.
  */
-static __always_inline u32 charge(u32 slot, s64 nr_pages)
+static __always_inline u32 charge(u32 slot, s64 nr_pages, u32 *ret_wake)
 {
 	u32 full = 0;
+
+	*ret_wake = 0;
 
 	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
 		struct lease_slot *s;
@@ -157,9 +161,34 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages)
 		room = __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages;
 		if (room < 0 && !full)
 			full = slot;
+		if (room < s->wake_room && !*ret_wake)
+			*ret_wake = slot;
 		slot = s->parent;
 	}
 	return full;
+}
+
+/*
+ * Tell that slot has less than its wake_room. Without a place for the record the next charge does
+ * it: a slot stays below its mark. So it does, too, where several slots are.
+ */
+static __always_inline void wake_manager(u32 slot, u32 tgid)
+{
+	struct lease_slot *s = bpf_map_lookup_elem(&slots, &slot);
+	struct lease_record *r;
+	s64 wake_room;
+
+	if (!s)
+		return;
+	r = record_new(LEASE_RECORD_WAKE, tgid, slot);
+	if (!r)
+		return;
+	wake_room = s->wake_room;
+	if (wake_room != LEASE_WAKE_OFF &&
+	    __sync_val_compare_and_swap(&s->wake_room, wake_room, LEASE_WAKE_OFF) == wake_room)
+		bpf_ringbuf_submit(r, 0);
+	else
+		bpf_ringbuf_discard(r, 0); /* somebody else did */
 }
 
 /*
@@ -215,13 +244,15 @@ static __always_inline void stop_current(struct lease_member *member, u32 tgid, 
 SEC("perf_event")
 int lease_overflow(struct bpf_perf_event_data *ctx)
 {
-	u32 tgid = current_tgid(), full;
+	u32 tgid = current_tgid(), full, wake;
 	struct lease_member *member;
 
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;
-	full = charge(member->slot, LEASE_PERIOD);
+	full = charge(member->slot, LEASE_PERIOD, &wake);
+	if (wake)
+		wake_manager(wake, tgid);
 	if (full)
 		stop_current(member, tgid, full);
 	return 0;

@@ -186,6 +186,7 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 
 	memset(s, 0, sizeof(*s));
 	s->room = LEASE_NO_LIMIT;
+	s->wake_room = LEASE_WAKE_OFF;
 	s->parent = parent;
 }
 
@@ -210,6 +211,11 @@ int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
 {
 	__atomic_fetch_add(&l->slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
+}
+
+void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room)
+{
+	__atomic_store_n(&l->slots[slot].wake_room, room, __ATOMIC_RELAXED);
 }
 
 uint64_t lease_slot_get_held(struct lease *l, uint32_t slot)
@@ -240,9 +246,11 @@ uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
 	return (uint64_t)MAX(nr_pages, 0);
 }
 
-uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages)
+uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages, uint32_t *ret_wake)
 {
 	uint32_t full = 0;
+
+	*ret_wake = 0;
 
 	for (int i = 0; i < LEASE_MAX_DEPTH && slot; i++) {
 		struct lease_slot *s = &l->slots[slot];
@@ -252,6 +260,10 @@ uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages)
 		room = __atomic_sub_fetch(&s->room, nr_pages, __ATOMIC_RELAXED);
 		if (room < 0 && !full)
 			full = slot;
+		if (room < s->wake_room && !*ret_wake) {
+			s->wake_room = LEASE_WAKE_OFF;
+			*ret_wake = slot;
+		}
 		slot = s->parent;
 	}
 	return full;

@@ -130,6 +130,11 @@ void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages
 /* room: pages that may still be charged before somebody is stopped. */
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot);
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen);
+/*
+ * LEASE_RECORD_WAKE at the next charge that leaves less room than this, or finds it so; once.
+ * LEASE_WAKE_OFF: never.
+ */
+void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room);
 /* Pages that threads may touch before their next charge, beyond LEASE_PAGES each. */
 uint64_t lease_slot_get_held(struct lease *l, uint32_t slot);
 /* Make that 0. Whether there was anything. */

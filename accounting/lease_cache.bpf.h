@@ -42,7 +42,7 @@ static __always_inline u32 owner_add(struct lease_file_owners *o, u32 slot, int 
 SEC("tp/filemap/mm_filemap_add_to_page_cache")
 int lease_cache_add(struct filemap_record *ctx)
 {
-	u32 tgid = current_tgid(), full, slot;
+	u32 tgid = current_tgid(), full, wake, slot;
 	struct lease_member *member;
 	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
 	struct lease_file_owners *o, fresh = {};
@@ -65,7 +65,9 @@ int lease_cache_add(struct filemap_record *ctx)
 	s = bpf_map_lookup_elem(&slots, &slot);
 	if (s)
 		__sync_fetch_and_add(&s->cache, (u64)nr_pages);
-	full = charge(slot, nr_pages);
+	full = charge(slot, nr_pages, &wake);
+	if (wake)
+		wake_manager(wake, tgid);
 	/* One read(2) inserts many folios before it returns to where a stop takes effect: one is
 	 * enough. */
 	if (full && !member->stopped)
@@ -79,6 +81,7 @@ int lease_cache_delete(struct filemap_record *ctx)
 	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
 	struct lease_file_owners *o;
 	int left = (int)folio_pages(ctx);
+	u32 wake;
 
 	o = bpf_map_lookup_elem(&files, &key);
 	if (!o)
@@ -97,7 +100,7 @@ int lease_cache_delete(struct filemap_record *ctx)
 		s = bpf_map_lookup_elem(&slots, &slot);
 		if (s)
 			__sync_fetch_and_add(&s->cache, -(u64)take);
-		charge(slot, -(s64)take);
+		charge(slot, -(s64)take, &wake);
 	}
 	return 0;
 }

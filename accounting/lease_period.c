@@ -63,10 +63,24 @@ static uint32_t lease_wanted(struct signal_lease *l, const struct signal_thread 
 	return affordable(l, t->process->member->member.slot);
 }
 
+static uint32_t charge(struct signal_lease *l, const struct signal_thread *t, int64_t nr_pages)
+{
+	uint32_t slot = t->process->member->member.slot, wake;
+	uint32_t full = lease_charge(&l->base, slot, nr_pages, &wake);
+
+	if (wake)
+		signal_emit(l, &(struct lease_record){
+				       .type = LEASE_RECORD_WAKE,
+				       .tgid = (unsigned)t->process->tgid,
+				       .slot = wake,
+			       });
+	return full;
+}
+
 uint32_t slot_give_lease(struct signal_lease *l, struct signal_thread *t, uint32_t given,
 			 int64_t unused)
 {
-	uint32_t slot = t->process->member->member.slot, may = lease_wanted(l, t, given);
+	uint32_t may = lease_wanted(l, t, given);
 
 	slot_sums_change(l, t, given);
 	t->shared->period = given;
@@ -74,7 +88,7 @@ uint32_t slot_give_lease(struct signal_lease *l, struct signal_thread *t, uint32
 	 */
 	if (may < given / 2)
 		thread_set_period(l, t, may);
-	return lease_charge(&l->base, slot, t->shared->period - unused);
+	return charge(l, t, t->shared->period - unused);
 }
 
 void slot_lengthen_lease(struct signal_lease *l, struct signal_thread *t)
@@ -87,7 +101,7 @@ void slot_lengthen_lease(struct signal_lease *l, struct signal_thread *t)
 	if (may < 2 * old)
 		return;
 	thread_set_period(l, t, may);
-	lease_charge(&l->base, t->process->member->member.slot, may - old);
+	charge(l, t, may - old);
 }
 
 void slot_sums_change(struct signal_lease *l, const struct signal_thread *t, uint32_t period)

@@ -54,8 +54,11 @@ struct lease {
 	lease_drop_fn drop;
 };
 
-/* Charge slot and all above it, as charge() in lease.bpf.c. The first without room, or 0. */
-uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages);
+/*
+ * Charge slot and all above it, as charge() in lease.bpf.c. The first without room, or 0. ret_wake:
+ * the first that a LEASE_RECORD_WAKE is due for, or 0.
+ */
+uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages, uint32_t *ret_wake);
 
 /* Of one thread on any CPU, or of any on one. The descriptor, or -1 and errno. */
 static inline int perf_event_open(struct perf_event_attr *attr, pid_t tid, int cpu)

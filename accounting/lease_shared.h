@@ -21,6 +21,7 @@
 #define LEASE_FILE_OWNERS 4 /* groups that can share one file's charges */
 #define LEASE_RING_BYTES  262144 /* 4,600 records of 48 + 8 bytes */
 #define LEASE_NO_LIMIT    (1LL << 60)
+#define LEASE_WAKE_OFF    (-(1LL << 62))
 
 struct lease_slot {
 	long long room;                /* pages left; below 0: whoever charges is stopped */
@@ -30,7 +31,9 @@ struct lease_slot {
 	unsigned int limited;          /* this group or one above it has a limit */
 	unsigned long long tick_pages; /* charged for each thread and each LEASE_TICK_NSEC of its
 					  CPU time, ahead; 0: page faults are charged instead */
-	unsigned long long spare[3];   /* a cache line each */
+	long long wake_room; /* a charge that leaves less room is told of, once, until this is set
+				anew; LEASE_WAKE_OFF: none is */
+	unsigned long long spare[2]; /* a cache line each */
 };
 
 /* Value of the member map, by thread-group id. */
@@ -58,6 +61,7 @@ enum lease_record_type {
 	LEASE_RECORD_LOW,      /* slot has no room for the tick of another thread */
 	LEASE_RECORD_TICK,     /* member tgid used another LEASE_TICK_NSEC of CPU */
 	LEASE_RECORD_MISSED,   /* there may be members that no record told of */
+	LEASE_RECORD_WAKE,     /* tgid's charge left slot less than its wake_room */
 };
 
 #define LEASE_WRITTEN_UNKNOWN (~0ULL)
@@ -66,8 +70,9 @@ struct lease_record {
 	unsigned int type;
 	unsigned int tgid;
 	unsigned int
-		child;     /* FORK: the child's thread-group id; THREAD: its id; TICK: the thread */
-	unsigned int slot; /* the member's; STOP: the one that has no room */
+		child; /* FORK: the child's thread-group id; THREAD: its id; TICK: the thread */
+	unsigned int
+		slot; /* the member's; STOP: the one that has no room; WAKE: whose mark it is */
 	unsigned int shares_vm; /* FORK: CLONE_VM without CLONE_THREAD (vfork) */
 	unsigned int events; /* FORK, THREAD: LEASE_EVENT_BIT()s of the child; EXEC: of tgid now */
 	unsigned int lost;   /* records that found the ring full so far */

@@ -159,6 +159,22 @@ static int oom_control_write(const struct file_write *w)
 	return r < 0 ? r : group_set_oom_kill_disable(w->manager, w->group, value);
 }
 
+static int watermarks_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	unsigned high, low;
+
+	group_watermarks(g, &high, &low);
+	return text_printf(ret, ret_len, "%u %u\n", high, low);
+}
+
+static int watermarks_write(const struct file_write *w)
+{
+	uint64_t high, low;
+	int r = parse_watermarks(w->text, &high, &low);
+
+	return r < 0 ? r : group_set_watermarks(w->manager, w->group, high, low);
+}
+
 /* Groups always count their children in: the kernel dropped the other way too, and kept the file.
  */
 static int use_hierarchy_read(const struct group *g, char **ret, size_t *ret_len)
@@ -179,19 +195,29 @@ static int use_hierarchy_write(const struct file_write *w)
 
 static int events_read(const struct group *g, char **ret, size_t *ret_len)
 {
-	const uint64_t *events = group_record(g)->events;
+	static const struct {
+		const char *name;
+		enum group_event event;
+	} lines[] = {
+		{"max", GROUP_EVENT_MAX},
+		{"high", GROUP_EVENT_HIGH},
+		{"oom", GROUP_EVENT_OOM},
+		{"oom_kill", GROUP_EVENT_OOM_KILL},
+		{"reclaim_background", GROUP_EVENT_RECLAIM_BACKGROUND},
+		{"reclaim_direct", GROUP_EVENT_RECLAIM_DIRECT},
+		{"stop", GROUP_EVENT_STOP},
+		{"stop_usec", GROUP_EVENT_STOP_USEC},
+		{"paged_out", GROUP_EVENT_PAGED_OUT},
+		{"cache_dropped", GROUP_EVENT_CACHE_DROPPED},
+	};
+	FILE *f = open_memstream(ret, ret_len);
 
-	return text_printf(
-		ret, ret_len,
-		"max %" PRIu64 "\noom %" PRIu64 "\noom_kill %" PRIu64 "\nreclaim_direct %" PRIu64
-		"\nstop %" PRIu64 "\nstop_usec %" PRIu64 "\npaged_out %" PRIu64
-		"\ncache_dropped %" PRIu64 "\n",
-		atomic_get(&events[GROUP_EVENT_MAX]), atomic_get(&events[GROUP_EVENT_OOM]),
-		atomic_get(&events[GROUP_EVENT_OOM_KILL]),
-		atomic_get(&events[GROUP_EVENT_RECLAIM_DIRECT]),
-		atomic_get(&events[GROUP_EVENT_STOP]), atomic_get(&events[GROUP_EVENT_STOP_USEC]),
-		atomic_get(&events[GROUP_EVENT_PAGED_OUT]),
-		atomic_get(&events[GROUP_EVENT_CACHE_DROPPED]));
+	if (!f)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		fprintf(f, "%s %" PRIu64 "\n", lines[i].name,
+			atomic_get(&group_record(g)->events[lines[i].event]));
+	return fclose(f) ? -ENOMEM : 0;
 }
 
 static int mempressure_level_read(const struct group *g, char **ret, size_t *ret_len)
@@ -223,6 +249,7 @@ static const struct control_file table[] = {
 	 * controller's name. */
 	{"memory.mempressure.level", 0444, .read = mempressure_level_read,
 	 .event = event_mempressure_level},
+	{"memory.watermarks", 0644, .read = watermarks_read, .write = watermarks_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -131,6 +131,38 @@ int parse_u64(const char *text, uint64_t *ret)
 	return 0;
 }
 
+/* One number of several, with white space before it. */
+static int take_number(struct span *s, uint64_t *ret)
+{
+	bool overflow;
+
+	while (s->p < s->end && is_space(*s->p))
+		s->p++;
+	if (take_digits(s, ret, &overflow) == 0)
+		return -EINVAL;
+	return overflow ? -ERANGE : 0;
+}
+
+int parse_watermarks(const char *text, uint64_t *ret_high, uint64_t *ret_low)
+{
+	struct span s = strip(text);
+	uint64_t high, low;
+	int r = take_number(&s, &high);
+
+	if (r)
+		return r;
+	if (s.p == s.end || !is_space(*s.p))
+		return -EINVAL;
+	r = take_number(&s, &low);
+	if (r)
+		return r;
+	if (s.p != s.end)
+		return -EINVAL;
+	*ret_high = high;
+	*ret_low = low;
+	return 0;
+}
+
 int parse_pid(const char *text, pid_t *ret)
 {
 	struct span s = strip(text);

@@ -35,4 +35,7 @@ struct event_control {
 };
 int parse_event_control(char *text, struct event_control *ret);
 
+/* Two percentages with white space between and around them, digits as above. -EINVAL, -ERANGE. */
+int parse_watermarks(const char *text, uint64_t *ret_high, uint64_t *ret_low);
+
 #endif

@@ -83,6 +83,12 @@ struct process_view process_view(const struct process *p, bool fresh_only)
 	};
 }
 
+/* A mapped shmem file is in rss_shmem already. */
+static uint64_t unmapped_shmem(const struct process_view *p, const struct process_usage *u)
+{
+	return p->shmem_files - MIN(p->shmem_files, u->rss_shmem);
+}
+
 uint64_t process_view_pages(const struct process_view *p, struct process_usage *u)
 {
 	uint64_t pages = u->rss_anon + u->rss_shmem;
@@ -95,8 +101,7 @@ uint64_t process_view_pages(const struct process_view *p, struct process_usage *
 		else if (!process_usage_read_shared(p->tgid, u))
 			pages = u->rss_anon + u->rss_shmem;
 	}
-	/* A mapped shmem file is in rss_shmem already. */
-	return pages + p->shmem_files - MIN(p->shmem_files, u->rss_shmem);
+	return pages + unmapped_shmem(p, u);
 }
 
 /* Not if its thread wrote nothing since the tick before; seldom even then. */
@@ -112,19 +117,22 @@ bool process_count(struct process *p)
 {
 	struct process_view v;
 	struct process_usage u;
-	uint64_t before = p->pages;
+	uint64_t before = p->pages, rss;
 
 	if (process_usage_read(p->status_fd, &u)) {
 		p->pages = p->nr_threads = 0;
 		return false;
 	}
 	p->nr_threads = u.nr_threads;
-	p->resident = u.rss_anon + u.rss_file + u.rss_shmem;
+	rss = u.rss_anon + u.rss_shmem;
+	p->resident = rss + u.rss_file;
 	p->swap = u.swap;
 	if (p->shmem_files)
 		count_shmem_files(p);
 	v = process_view(p, true);
 	p->pages = process_view_pages(&v, &u);
+	rss += unmapped_shmem(&v, &u);
+	p->share_counted = rss - MIN(rss, p->pages);
 	p->active = u.state != 'S' || p->pages != before;
 	return true;
 }
@@ -208,7 +216,7 @@ static uint64_t count_subtree(struct manager *m, struct group *g, const struct g
 
 void group_true_up(struct manager *m, struct group *g)
 {
-	int64_t seen;
+	int64_t seen, room;
 
 	do {
 		seen = lease_slot_get_room(m->lease, g->slot);
@@ -218,8 +226,9 @@ void group_true_up(struct manager *m, struct group *g)
 	if (!g->parent)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
-	lease_slot_set_room(m->lease, g->slot,
-			    group_is_limited(g) ? group_room_wanted(m, g) : LEASE_NO_LIMIT, seen);
+	room = group_is_limited(g) ? group_room_wanted(m, g) : LEASE_NO_LIMIT;
+	lease_slot_set_room(m->lease, g->slot, room, seen);
+	background_arm(m, g, room);
 }
 
 /* One member was counted just now. */
@@ -256,11 +265,13 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	if (p->arm_not_before)
 		process_arm_late(m, p);
 	for (struct group *g = p->group; g->parent; g = g->parent) {
-		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
+		int64_t room, seen;
 
 		publish_count(m, g);
 		if (!group_is_limited(g))
 			continue;
+		background_on_count(m, g);
+		seen = lease_slot_get_room(m->lease, g->slot);
 		if (g->tick_pages) {
 			if (seen > (int64_t)g->tick_margin)
 				continue;

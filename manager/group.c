@@ -210,7 +210,8 @@ static void record_init(struct manager *m, struct group_record *rec, const struc
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	rec->parent = parent ? parent->slot : 0;
-	rec->memory.limit = LIMIT_MAX_BYTES;
+	rec->memory.limit = rec->soft_limit = LIMIT_MAX_BYTES;
+	rec->watermarks = watermarks_default();
 	rec->swappiness = parent ? parent->record->swappiness : 60;
 	rec->oom_kill_disable = parent ? parent->record->oom_kill_disable : 0;
 	rec->attr[0] = (struct file_attr){.mode = S_IFDIR | 0755, .mtime_sec = now.tv_sec};

@@ -75,12 +75,14 @@ static void job_add(struct job *j, struct process *p)
 		.hand = p->hand,
 		.rss = p->resident,
 	};
-	j->share_saved[j->nr] = process_shares_pages(p) && p->resident > SHARE_JOB_PAGES ? 0 : -1;
+	j->share_saved[j->nr] = process_shares_pages(p) && p->resident > SHARE_JOB_PAGES
+					? (int64_t)p->share_counted
+					: -1;
 	j->processes[j->nr++] = p;
 	p->nr_jobs++;
 }
 
-int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages)
+int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
 	struct job *j = job_new(m, JOB_RECLAIM, nr_members_below(top));
 	struct process *p;
@@ -94,6 +96,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages)
 			if (!p->shares_vm)
 				job_add(j, p);
 	}
+	j->purpose = purpose;
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;
@@ -116,17 +119,20 @@ int job_kill(struct manager *m, struct process *p)
 
 /* ---- on a worker ---- */
 
-/* Big processes that share pages: what is over the limit by RSS may not be so by share. Pages
- * saved. */
+/*
+ * Big processes that share pages: what is over the limit by RSS may not be so by share. Pages saved
+ * beyond what the group's count left out already.
+ */
 static uint64_t count_by_share(struct job *j)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < j->nr; i++) {
+		int64_t known = j->share_saved[i];
 		struct process_usage u;
 		uint64_t rss;
 
-		if (j->share_saved[i] < 0)
+		if (known < 0)
 			continue;
 		j->share_saved[i] = -1;
 		if (process_usage_read(j->list[i].proc_fd, &u))
@@ -135,7 +141,7 @@ static uint64_t count_by_share(struct job *j)
 		if (process_usage_read_shared(j->list[i].pid, &u))
 			continue;
 		j->share_saved[i] = (int64_t)(rss - (u.rss_anon + u.rss_shmem));
-		sum += (uint64_t)j->share_saved[i];
+		sum += (uint64_t)MAX(j->share_saved[i] - known, 0);
 	}
 	return sum;
 }

@@ -66,9 +66,12 @@ static void group_reclaim(struct manager *m, struct group *g)
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
 	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
 
+	if (g->job) /* in the background: that is waited for, and then seen what is needed still */
+		return;
 	g->nr_rounds++;
 	g->try_again = false;
-	if (job_reclaim(m, g, MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0)))
+	if (job_reclaim(m, g, MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0),
+			JOB_DIRECT))
 		group_oom(m, g);
 }
 
@@ -103,7 +106,7 @@ static bool process_has_grown(struct manager *m, struct process *p)
 void process_settle(struct manager *m, struct process *p)
 {
 	for (struct group *g = p->group; g->parent; g = g->parent) {
-		bool busy = g->waiters || g->job;
+		bool busy = g->waiters || (g->job && g->job->purpose == JOB_DIRECT);
 
 		if (!group_is_limited(g) || (!busy && lease_slot_get_room(m->lease, g->slot) >= 0))
 			continue;
@@ -246,6 +249,7 @@ void group_limit_fail(struct group *g, int error)
 static void limit_apply(struct manager *m, struct group *g, uint64_t bytes)
 {
 	atomic_put(&g->record->memory.limit, bytes);
+	g->wake_not_below = 0;
 	group_limited_changed(m, g);
 }
 
@@ -264,7 +268,7 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 	}
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
-	    job_reclaim(m, g, g->usage - wanted)) {
+	    job_reclaim(m, g, g->usage - wanted, JOB_DIRECT)) {
 		limit_done(g, -EBUSY);
 		g->nr_rounds = 0;
 		reclaim_go_on(m, g, progress);
@@ -312,13 +316,16 @@ static bool job_take_results(struct group *g, struct job *j)
 		p->hand = j->list[i].hand;
 		if (j->share_saved[i] < 0)
 			continue;
-		progress |= (uint64_t)j->share_saved[i] > atomic_get(&p->share_saved);
+		progress |= (uint64_t)j->share_saved[i] > p->share_counted;
 		atomic_put(&p->share_saved, (uint64_t)j->share_saved[i]);
 		atomic_put(&p->share_usec, now_usec());
 	}
 	if (!g)
 		return progress;
-	group_count_event(g, GROUP_EVENT_RECLAIM_DIRECT, j->nr_dropped + j->nr_paged_out);
+	group_count_event(g,
+			  j->purpose == JOB_DIRECT ? GROUP_EVENT_RECLAIM_DIRECT
+						   : GROUP_EVENT_RECLAIM_BACKGROUND,
+			  j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
 	group_add_pressure(g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
@@ -328,14 +335,15 @@ static bool job_take_results(struct group *g, struct job *j)
 void reclaim_done(struct manager *m, struct job *j)
 {
 	struct group *g = j->group_id ? manager_group(m, j->group_id) : NULL;
-	bool progress = job_take_results(g, j);
+	bool progress = job_take_results(g, j), direct = j->purpose == JOB_DIRECT;
 
 	if (!g)
 		return;
 	g->job = NULL;
-	if (g->limit_pending) {
-		limit_go_on(m, g, progress);
-		return;
-	}
-	reclaim_go_on(m, g, progress);
+	/* That nothing came back counts only for who asked for it. */
+	if (g->limit_pending)
+		limit_go_on(m, g, progress || !direct);
+	else
+		reclaim_go_on(m, g, progress || !direct);
+	background_go_on(m, g, progress);
 }

@@ -121,6 +121,9 @@ static void on_record(const struct lease_record *r, void *userdata)
 	case LEASE_RECORD_TICK:
 		process_on_tick(m, r);
 		break;
+	case LEASE_RECORD_WAKE:
+		group_on_wake(m, r);
+		break;
 	case LEASE_RECORD_MISSED:
 		groups_reconcile(m);
 		break;

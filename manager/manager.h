@@ -80,6 +80,9 @@ const struct file_attr *group_attr(const struct group *g, unsigned index);
 /* Settings and counters; read single u64 fields with atomic_get(). */
 const struct group_record *group_record(const struct group *g);
 
+/* Percent of the limit between which background reclaim works; 0 and 0: it does not. */
+void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low);
+
 /* The smallest limit of the group and those above it, in bytes. */
 uint64_t group_hierarchical_limit(const struct group *g);
 
@@ -186,6 +189,10 @@ int group_listen(struct manager *m, struct group *g, const struct listener_spec 
 
 /* The level of the last moment's reclaim in the group and below it. [read] */
 enum pressure_level group_pressure_level(const struct group *g);
+
+/* Percent of the limit; 0 and 0: no background reclaim. -EINVAL: not 0 < low <= high <= 100, or the
+ * root, which has no limit. */
+int group_set_watermarks(struct manager *m, struct group *g, uint64_t high, uint64_t low);
 
 int group_reset_failcnt(struct manager *m, struct group *g);
 int group_reset_max_usage(struct manager *m, struct group *g); /* to the present usage */

@@ -72,9 +72,10 @@ struct process {
 	uint64_t tick_written; /* by the thread whose tick was last, until then */
 	uint64_t written;      /* bytes written when those were last looked for */
 	uint64_t shmem_looked, shmem_not_before; /* when that was, and when again */
-	uint64_t share_saved; /* what its share is below its RSS, for processes too big to ask at
-				 each count; atomic */
-	uint64_t share_usec;  /* when that was found; atomic */
+	uint64_t share_saved;   /* what its share is below its RSS, for processes too big to ask at
+				   each count; atomic */
+	uint64_t share_usec;    /* when that was found; atomic */
+	uint64_t share_counted; /* what the last count left out for being shared */
 
 	/* Reclaim. */
 	uint64_t hand;
@@ -100,6 +101,9 @@ struct listener {
 struct job;
 
 /* Far from its limit a group is charged by time, near it by page faults. */
+/* Background reclaim: none, what is before the first page-out of a round, or batches. */
+enum background { BACKGROUND_OFF, BACKGROUND_ASKED, BACKGROUND_ON };
+
 enum group_distance { GROUP_UNLIMITED, GROUP_FAR, GROUP_NEAR };
 
 struct group {
@@ -121,12 +125,15 @@ struct group {
 	struct listener *listeners;   /* shape */
 	unsigned nr_listeners, nr_thresholds;
 	struct pressure_window pressure;
-	struct job *job;    /* reclaim under way for this group */
-	unsigned squeeze;   /* its reserve is halved so often */
-	unsigned nr_rounds; /* of reclaim since somebody last went on */
-	pid_t victim;       /* killed and not yet gone */
-	bool oom;           /* nothing left to reclaim, nobody killed */
-	bool try_again;     /* reclaim once more when the retry timer runs out */
+	struct job *job; /* reclaim under way for this group */
+	enum background background;
+	unsigned nr_batches;     /* of this round */
+	uint64_t wake_not_below; /* usage that has proven to be of no interest to it */
+	unsigned squeeze;        /* its reserve is halved so often */
+	unsigned nr_rounds;      /* of reclaim since somebody last went on */
+	pid_t victim;            /* killed and not yet gone */
+	bool oom;                /* nothing left to reclaim, nobody killed */
+	bool try_again;          /* reclaim once more when the retry timer runs out */
 
 	bool limit_pending; /* a write of the limit waits for reclaim */
 	uint64_t limit_wanted_bytes;
@@ -372,6 +379,19 @@ void thresholds_check(struct group *g);
 /* ---- pressure.c ---- */
 void group_add_pressure(struct group *g, uint64_t scanned, uint64_t reclaimed);
 
+/* ---- background.c ---- */
+uint64_t watermarks_pack(unsigned high, unsigned low);
+uint64_t watermarks_default(void);
+/* g's usage is fresh and this is its room: where is the next charge of interest? */
+void background_arm(struct manager *m, struct group *g, int64_t room);
+void group_on_wake(struct manager *m, const struct lease_record *r);
+/* g->usage is right now, by a count of what charges do not see. */
+void background_on_count(struct manager *m, struct group *g);
+/* What comes before the page-out is over. Nothing if the round has ended meanwhile. */
+void background_page_out(struct manager *m, struct group *g);
+/* A job of g's is done, it got something back or not, and nobody who waits began another. */
+void background_go_on(struct manager *m, struct group *g, bool progress);
+
 /* ---- oom.c ---- */
 /* Nothing could be reclaimed for g. */
 void group_oom(struct manager *m, struct group *g);
@@ -394,13 +414,17 @@ int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 int worker_new(struct manager *m, struct worker **ret);
 struct worker *worker_free(struct worker *w);
 enum job_kind { JOB_RECLAIM, JOB_KILL };
+/* Who waits for a reclaim: members at the limit, the writer of a limit, or nobody. */
+enum job_purpose { JOB_DIRECT, JOB_BACKGROUND };
 struct job {
 	enum job_kind kind;
+	enum job_purpose purpose;
 	uint64_t group_id; /* 0: it was removed meanwhile */
 	uint32_t slot;     /* its slot */
 	struct process **processes;
 	struct reclaim_process *list; /* same order */
-	int64_t *share_saved;         /* in: 0 asks for it, -1 does not; out: RSS minus share */
+	int64_t *share_saved; /* in: asks for it, and is what is known of it, -1: does not ask; out:
+				 RSS minus share, -1: not known */
 	size_t nr;
 	bool want[STATE_MAX_GROUPS]; /* slots whose page cache may be dropped */
 	uint64_t cache;              /* pages */
@@ -413,7 +437,7 @@ struct job {
 	struct job *prev, *next; /* the workers' */
 };
 /* Start reclaim of nr_pages in g's subtree; 0 or -errno. g->job is set. */
-int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages);
+int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages, enum job_purpose purpose);
 int job_kill(struct manager *m, struct process *p);
 void worker_submit(struct worker *w, struct job *j);
 /* [a worker] */

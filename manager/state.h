@@ -36,14 +36,16 @@ struct res_counter {
 };
 
 enum group_event {
-	GROUP_EVENT_MAX,            /* times the limit was hit: failcnt's, never reset */
-	GROUP_EVENT_OOM,            /* times nothing could be reclaimed at the limit */
-	GROUP_EVENT_OOM_KILL,       /* members killed for that */
-	GROUP_EVENT_RECLAIM_DIRECT, /* pages got back while a member waited */
-	GROUP_EVENT_STOP,           /* stops of a member by its lease */
-	GROUP_EVENT_STOP_USEC,      /* microseconds members stood still for it */
-	GROUP_EVENT_PAGED_OUT,      /* pages sent to swap */
-	GROUP_EVENT_CACHE_DROPPED,  /* pages of page cache given back */
+	GROUP_EVENT_MAX,                /* times the limit was hit: failcnt's, never reset */
+	GROUP_EVENT_OOM,                /* times nothing could be reclaimed at the limit */
+	GROUP_EVENT_OOM_KILL,           /* members killed for that */
+	GROUP_EVENT_RECLAIM_DIRECT,     /* pages got back while somebody waited */
+	GROUP_EVENT_STOP,               /* stops of a member by its lease */
+	GROUP_EVENT_STOP_USEC,          /* microseconds members stood still for it */
+	GROUP_EVENT_PAGED_OUT,          /* pages sent to swap */
+	GROUP_EVENT_CACHE_DROPPED,      /* pages of page cache given back */
+	GROUP_EVENT_HIGH,               /* times the high mark was passed */
+	GROUP_EVENT_RECLAIM_BACKGROUND, /* pages got back for that */
 	GROUP_EVENT_NR,
 };
 
@@ -58,6 +60,8 @@ struct group_record {
 	uint64_t oom_kill; /* victims in this very group */
 	uint64_t pressure_level,
 		pressure_usec; /* enum pressure_level, and when it was that; CLOCK_MONOTONIC */
+	uint64_t watermarks;   /* percent of the limit: high << 32 | low; 0: none */
+	uint64_t soft_limit;   /* bytes */
 	uint64_t events[GROUP_EVENT_NR];
 	struct file_attr attr[STATE_MAX_FILES];
 	char name[STATE_NAME_MAX + 1];

@@ -50,6 +50,11 @@ static bool record_add(struct lease_record r)
 	return fits;
 }
 
+bool fake_wake(uint32_t slot)
+{
+	return record_add((struct lease_record){.type = LEASE_RECORD_WAKE, .slot = slot});
+}
+
 static bool record_take(struct lease_record *ret)
 {
 	bool any;

@@ -144,6 +144,7 @@ uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr);
  */
 uint32_t fake_charge(uint32_t slot, int64_t nr_pages);
 uint32_t fake_charge_tick(uint32_t slot);
+bool fake_wake(uint32_t slot); /* false: no place for the record */
 uint32_t fake_cache_charge(uint32_t slot, uint64_t ino, uint64_t nr);
 void fake_slots_reset(void);
 bool fake_ring_empty(void);

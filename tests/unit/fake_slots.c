@@ -31,6 +31,7 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 	__atomic_store_n(&slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
 	__atomic_store_n(&slots[slot].charged, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slots[slot].cache, 0, __ATOMIC_RELAXED);
+	slots[slot].wake_room = LEASE_WAKE_OFF;
 	slots[slot].parent = parent;
 	slots[slot].limited = 0;
 	slots[slot].tick_pages = 0;
@@ -71,6 +72,12 @@ void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t r
 	__atomic_fetch_add(&slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
 }
 
+void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room)
+{
+	(void)l;
+	__atomic_store_n(&slots[slot].wake_room, room, __ATOMIC_RELAXED);
+}
+
 uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot)
 {
 	(void)l;
@@ -93,6 +100,12 @@ uint32_t fake_slot_parent(uint32_t slot)
 	return slots[slot].parent;
 }
 
+static void wake(uint32_t slot, int64_t room)
+{
+	if (room < __atomic_load_n(&slots[slot].wake_room, __ATOMIC_RELAXED) && fake_wake(slot))
+		__atomic_store_n(&slots[slot].wake_room, LEASE_WAKE_OFF, __ATOMIC_RELAXED);
+}
+
 uint32_t fake_charge(uint32_t slot, int64_t nr_pages)
 {
 	uint32_t full = 0;
@@ -105,6 +118,8 @@ uint32_t fake_charge(uint32_t slot, int64_t nr_pages)
 					   __ATOMIC_RELAXED);
 		if (room < 0 && !full)
 			full = slot;
+		if (nr_pages > 0)
+			wake(slot, room);
 	}
 	return full;
 }

@@ -19,8 +19,8 @@ extern struct lease *lease;
 
 /* What the records said since child_start(). */
 extern struct seen {
-	unsigned nr[LEASE_RECORD_MISSED + 1];
-	struct lease_record last[LEASE_RECORD_MISSED + 1];
+	unsigned nr[LEASE_RECORD_WAKE + 1];
+	struct lease_record last[LEASE_RECORD_WAKE + 1];
 	bool hold; /* whoever has no room is not let go on */
 	bool held; /* and somebody was not */
 } seen;

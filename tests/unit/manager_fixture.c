@@ -182,6 +182,7 @@ struct group *group_make(struct group *parent, const char *name)
 	struct group *g = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(group_mkdir(mgr, parent, name, 0755, &root, &g), 0);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, g, 0, 0), 0);
 	return g;
 }
 

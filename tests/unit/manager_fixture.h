@@ -31,7 +31,8 @@ void world_step(void);
 /* Run the loop until done() is true, whatever else is under way. */
 void world_run_until(bool (*done)(const void *userdata), const void *userdata);
 
-struct group *group_make(struct group *parent, const char *name); /* mode 0755, caller root */
+/* Mode 0755, caller root, no background reclaim. */
+struct group *group_make(struct group *parent, const char *name);
 struct group *group_make_limited(struct group *parent, const char *name, uint64_t limit_pages);
 /* A process of this size, not sharing, with a lease and in the map: a member of g. */
 struct fake_process *member_make(struct group *g, uint64_t rss_anon);

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Background reclaim: a group that passes the high mark is brought down to the low one while its
+ * members run, so that they need not meet the limit (the background reclamation that was proposed
+ * for the memory controller in 2007). The marks are parts of the group's own limit; a limit further
+ * up has marks of its own, and what is below that is taken from together.
+ *
+ * Nobody polls for the high mark: a charge that leaves less room than the mark allows writes a
+ * record, once. Then the group is counted, and if it is above the mark a round begins: batches, one
+ * job each, until the low mark, or until so many of them, or until nothing comes back. A member
+ * that meets the limit meanwhile waits for a batch at most. Sizes in pages. Thread: the manager's
+ * loop.
+ */
+#include "manager/manager_private.h"
+#include "util/util.h"
+
+#define HIGH_PERCENT 75 /* a new group's: those of the 2007 patch, and what it was tried with */
+#define LOW_PERCENT  50
+
+/* One job: who waits at the limit meanwhile waits for it. */
+#define BATCH_PAGES 512
+
+/* Of a round, as in the 2007 patch; then the high mark counts as passed anew. */
+#define ROUND_BATCHES 128
+
+/*
+ * What must have been taken on top before the group is counted again, when it was not above its
+ * mark in spite of its charges (faults that brought no memory), as a part of the limit. Counting
+ * costs 20 us, as much as 15 faults.
+ */
+#define STEP_DIVISOR 32
+
+/* ---- the marks ---- */
+
+uint64_t watermarks_pack(unsigned high, unsigned low)
+{
+	return (uint64_t)high << 32 | low;
+}
+
+void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low)
+{
+	uint64_t both = g->parent ? atomic_get(&g->record->watermarks) : 0;
+
+	*ret_high = (unsigned)(both >> 32);
+	*ret_low = (unsigned)both;
+}
+
+uint64_t watermarks_default(void)
+{
+	return watermarks_pack(HIGH_PERCENT, LOW_PERCENT);
+}
+
+/* False: the group has none. */
+static bool marks(const struct group *g, uint64_t *ret_high, uint64_t *ret_low)
+{
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	unsigned high, low;
+
+	group_watermarks(g, &high, &low);
+	if (!high || !group_is_limited(g))
+		return false;
+	*ret_high = limit / 100 * high + limit % 100 * high / 100;
+	*ret_low = limit / 100 * low + limit % 100 * low / 100;
+	return true;
+}
+
+int group_set_watermarks(struct manager *m, struct group *g, uint64_t high, uint64_t low)
+{
+	if (!g->parent || high > 100 || low > high || (!low && high))
+		return -EINVAL;
+	atomic_put(&g->record->watermarks, watermarks_pack((unsigned)high, (unsigned)low));
+	g->wake_not_below = 0;
+	group_true_up(m, g);
+	return 0;
+}
+
+/* ---- being told ---- */
+
+static uint64_t step(const struct group *g)
+{
+	return MAX(bytes_to_pages(g->record->memory.limit) / STEP_DIVISOR, LEASE_PAGES);
+}
+
+void background_arm(struct manager *m, struct group *g, int64_t room)
+{
+	uint64_t high, low;
+
+	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low)) {
+		lease_slot_set_wake_room(m->lease, g->slot, LEASE_WAKE_OFF);
+		return;
+	}
+	if (g->usage <= low)
+		g->wake_not_below = 0;
+	lease_slot_set_wake_room(m->lease, g->slot,
+				 room - (int64_t)MAX(high, g->wake_not_below) + (int64_t)g->usage);
+}
+
+/* Nothing comes of it now: not again before the group has grown. */
+static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
+{
+	g->background = BACKGROUND_OFF;
+	g->wake_not_below = g->usage + growth;
+	background_arm(m, g, lease_slot_get_room(m->lease, g->slot));
+}
+
+/* ---- rounds ---- */
+
+/*
+ * The high mark was passed by shortfall pages over the low one, and nothing has been paged out for
+ * that yet. True: page out now. False: background_page_out() will be called later, once.
+ */
+static bool group_on_high_mark(struct manager *m, struct group *g, uint64_t shortfall)
+{
+	(void)m;
+	(void)shortfall;
+	group_count_event(g, GROUP_EVENT_HIGH, 1);
+	return true;
+}
+
+static void round_begin(struct manager *m, struct group *g, uint64_t shortfall)
+{
+	g->background = BACKGROUND_ASKED;
+	g->nr_batches = 0;
+	if (group_on_high_mark(m, g, shortfall))
+		background_page_out(m, g);
+}
+
+/* Usage is fresh. Another batch, or this was the last. */
+static void next_batch(struct manager *m, struct group *g)
+{
+	uint64_t high, low;
+
+	if (g->job) /* it goes on when that is done */
+		return;
+	if (!marks(g, &high, &low) || g->usage <= low) {
+		sleep_on(m, g, 0);
+		return;
+	}
+	if (g->nr_batches++ >= ROUND_BATCHES) {
+		round_begin(m, g, g->usage - low);
+		return;
+	}
+	if (job_reclaim(m, g, MIN(g->usage - low, BATCH_PAGES), JOB_BACKGROUND))
+		sleep_on(m, g, step(g));
+}
+
+void background_page_out(struct manager *m, struct group *g)
+{
+	if (g->background != BACKGROUND_ASKED)
+		return;
+	g->background = BACKGROUND_ON;
+	group_true_up(m, g);
+	next_batch(m, g);
+}
+
+/* What is left cannot be had: the next time half way to the limit, for the program may free some.
+ */
+static void give_up(struct manager *m, struct group *g)
+{
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+
+	sleep_on(m, g, MAX((limit - MIN(limit, g->usage)) / 2, step(g)));
+}
+
+void background_go_on(struct manager *m, struct group *g, bool progress)
+{
+	if (g->background != BACKGROUND_ON || g->job)
+		return;
+	group_true_up(m, g);
+	if (progress)
+		next_batch(m, g);
+	else
+		give_up(m, g);
+}
+
+/* ---- the mark ---- */
+
+static void look(struct manager *m, struct group *g)
+{
+	uint64_t high, low;
+
+	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low))
+		return;
+	group_true_up(m, g);
+	if (g->usage <= high || g->usage < g->wake_not_below)
+		sleep_on(m, g, step(g));
+	else
+		round_begin(m, g, g->usage - low);
+}
+
+void group_on_wake(struct manager *m, const struct lease_record *r)
+{
+	struct group *g = r->slot < STATE_MAX_GROUPS ? m->groups[r->slot] : NULL;
+
+	if (g)
+		look(m, g);
+}
+
+void background_on_count(struct manager *m, struct group *g)
+{
+	uint64_t high, low;
+
+	if (g->background == BACKGROUND_OFF && marks(g, &high, &low) && g->usage > high &&
+	    g->usage >= g->wake_not_below)
+		look(m, g);
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Background reclaim: when it begins, how far it goes, what ends it, and who waits for it. Sizes in
+ * pages. */
+#include "tests/unit/manager_fixture.h"
+
+/* As in manager/background.c. */
+#define BATCH         512
+#define ROUND_BATCHES 128
+
+static struct group *make_marked(struct group *parent, const char *name, uint64_t limit)
+{
+	struct group *g = group_make_limited(parent, name, limit);
+
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, g, 75, 50), 0);
+	return g;
+}
+
+/* A round of a group of 2000 is under way, its worker held. */
+static struct group *held_round(struct fake_process **ret)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+
+	*ret = member_make(a, 1480);
+	fake_reclaim_hold(0);
+	CU_ASSERT_EQUAL(world_touch(*ret, 100), 100);
+	world_step();
+	fake_reclaim_wait_held(1);
+	return a;
+}
+
+/* ---- the marks ---- */
+
+static void test_marks(void)
+{
+	const struct caller root = {.pid = getpid()};
+	unsigned high, low;
+	struct group *a;
+
+	CU_ASSERT_EQUAL_FATAL(group_mkdir(mgr, manager_root(mgr), "a", 0755, &root, &a), 0);
+	group_watermarks(a, &high, &low);
+	CU_ASSERT_EQUAL(high, 75);
+	CU_ASSERT_EQUAL(low, 50);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 101, 50), -EINVAL);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 50, 51), -EINVAL);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 50, 0), -EINVAL);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 50), -EINVAL);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 1ULL << 32, 1ULL << 32), -EINVAL);
+	group_watermarks(a, &high, &low);
+	CU_ASSERT_EQUAL(high, 75);
+	CU_ASSERT_EQUAL(low, 50);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 100, 100), 0);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, manager_root(mgr), 75, 50), -EINVAL);
+	group_watermarks(manager_root(mgr), &high, &low);
+	CU_ASSERT_EQUAL(high, 0);
+	CU_ASSERT_EQUAL(low, 0);
+}
+
+/* ---- a round ---- */
+
+static void test_high_to_low(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 0);
+
+	CU_ASSERT_EQUAL(world_touch(fp, 1480), 1480);
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(world_touch(fp, 40), 40);
+	world_run();
+	CU_ASSERT_EQUAL(fp->rss_anon, 1000);
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(world.nr_page_out, 2); /* no job longer than a batch */
+	CU_ASSERT_EQUAL(world.wanted, 520 - BATCH);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 520);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	/* And again. */
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT_EQUAL(world_touch(fp, 200), 200);
+		world_run();
+	}
+	CU_ASSERT(event_count(a, GROUP_EVENT_HIGH) >= 4);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+	CU_ASSERT(world.peak <= 1710);
+}
+
+static void test_off(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 0);
+
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
+	CU_ASSERT_EQUAL(world_work(fp, 1980), 1980);
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	/* Turned on above the mark: at the next charge. */
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 75, 50), 0);
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(world_touch(fp, 8), 8);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+}
+
+static void test_page_cache(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 100);
+
+	world_read_file(fp, 7, 1500);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_CACHE_DROPPED), 600);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 600);
+	CU_ASSERT_EQUAL(fp->rss_anon, 100);
+}
+
+/* Memory that no charge tells of is seen at the tick. */
+static void test_by_tick(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 100);
+
+	atomic_put(&fp->rss_anon, 1600);
+	world_tick(fp);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+/* Charged by time, the group has no faults to tell of it. */
+static void test_far(void)
+{
+	struct group *a;
+	struct fake_process *fp;
+
+	mgr->tick_pages = world.tick_pages = 1000;
+	mgr->nr_cpus = 2;
+	a = make_marked(manager_root(mgr), "a", 100000);
+	fp = member_make(a, 74000);
+	CU_ASSERT_EQUAL(a->distance, GROUP_FAR);
+	CU_ASSERT_EQUAL(world_touch(fp, 900), 900);
+	world_tick(fp);
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(world_touch(fp, 900), 900);
+	world_tick(fp);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 50000);
+}
+
+/* The parent's mark, passed by what two children have together, neither of them near its own. */
+static void test_parent(void)
+{
+	struct group *p = make_marked(manager_root(mgr), "p", 2000);
+	struct group *a = make_marked(p, "a", 2000), *b = make_marked(p, "b", 2000);
+	struct fake_process *x = member_make(a, 700), *y = member_make(b, 700);
+
+	CU_ASSERT_EQUAL(world_touch(x, 160), 160);
+	world_run();
+	CU_ASSERT_EQUAL(x->rss_anon + y->rss_anon, 1000);
+	CU_ASSERT_EQUAL(event_count(p, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 0);
+	CU_ASSERT_EQUAL(event_count(b, GROUP_EVENT_HIGH), 0);
+}
+
+/* Both marks at one charge: one record tells of the first, the next charge of the other. */
+static void test_parent_and_child(void)
+{
+	struct group *p = make_marked(manager_root(mgr), "p", 2000), *a = make_marked(p, "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+
+	CU_ASSERT_EQUAL(world_touch(fp, 40), 40);
+	world_run();
+	CU_ASSERT_EQUAL(fp->rss_anon, 1000);
+	CU_ASSERT(event_count(p, GROUP_EVENT_HIGH) + event_count(a, GROUP_EVENT_HIGH) >= 1);
+	CU_ASSERT_EQUAL(world.nr_overlaps, 0);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+/* ---- what is none of its business ---- */
+
+/* Charges without memory: counted, now and then, and that is all. */
+static void test_faults_without_memory(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 3200);
+	struct fake_process *fp = member_make(a, 2300);
+
+	for (int i = 0; i < 100; i++) {
+		world_fault(fp, 88);
+		world_run();
+	}
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 0);
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+	/* A 32nd of the limit later it is still found out. */
+	world_touch(fp, 208);
+	world_run();
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+}
+
+static void test_lost_record(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+
+	world.lose_records = true;
+	world_touch(fp, 40);
+	world.lose_records = false;
+	world_run();
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	world_touch(fp, 8);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+}
+
+/* ---- nothing comes back ---- */
+
+static void test_nothing_comes_back(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+
+	world.swap_free = 0;
+	world_work(fp, 40);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	/* Not at each charge, and nobody is stopped for it. */
+	world_work(fp, 200);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	world_work(fp, 48);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
+	/* Once the program itself has freed memory all is as before. */
+	world.swap_free = 100000;
+	atomic_put(&fp->rss_anon, 900);
+	group_true_up(mgr, a);
+	world_work(fp, 620);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 3);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 520);
+}
+
+/* Little by little, for ever: after so many batches it is another round. */
+static void test_bounded_round(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+
+	world.page_out_max = 3;
+	world_touch(fp, 40);
+	world_run();
+	CU_ASSERT_EQUAL(fp->rss_anon, 1000);
+	CU_ASSERT_EQUAL(world.nr_page_out, (520 + 2) / 3);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
+	CU_ASSERT((520 + 2) / 3 > ROUND_BATCHES);
+}
+
+/* ---- who comes meanwhile ---- */
+
+/* It has freed some already: that is no limit hit. */
+static void test_room_found_meanwhile(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	atomic_put(&fp->rss_anon, 1200);
+	while (!stands(fp))
+		world_fault(fp, 8);
+	world_step();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	go_on();
+}
+
+static void test_limit_hit_meanwhile(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	hit_limit(fp);
+	world_step();
+	CU_ASSERT(stands(fp));
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	CU_ASSERT_EQUAL(fake_reclaim_nr_held(), 1);
+	go_on();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	/* It went on after what was under way, and the round to its end. */
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+}
+
+/* What was under way brought nothing: then it is the waiter's turn, and only then OOM. */
+static void test_futile_for_waiter(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	hit_limit(fp);
+	world_step();
+	CU_ASSERT(stands(fp));
+	fp->pinned = UINT64_MAX;
+	group_set_oom_kill_disable(mgr, a, 1);
+	go_on();
+	CU_ASSERT_EQUAL(world.nr_page_out, 2);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 1);
+	fp->pinned = 0;
+	look_again();
+	CU_ASSERT_EQUAL(limit_set(a, 4000), 0);
+	CU_ASSERT_FALSE(stands(fp));
+}
+
+static void test_removed(void)
+{
+	struct fake_process *fp;
+
+	held_round(&fp);
+	world_exit(fp);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "a"), 0);
+	/* What is made in its place has nothing to do with it. */
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+
+	go_on();
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 0);
+	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
+}
+
+static void test_raised(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	CU_ASSERT_EQUAL(limit_set(a, 1000000), 0);
+	go_on();
+	CU_ASSERT_EQUAL(world.nr_page_out, 1);
+	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
+}
+
+static void test_unlimited(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	CU_ASSERT_EQUAL(limit_set(a, bytes_to_pages(LIMIT_MAX_BYTES)), 0);
+	go_on();
+	CU_ASSERT_EQUAL(world.nr_page_out, 1);
+	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
+	CU_ASSERT_EQUAL(world_work(fp, 5000), 5000);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+}
+
+/* Both get there: the writer first, then the round down to the new low mark. */
+static void test_lowered(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+	struct limit_write w;
+
+	limit_write(&w, a, 1000);
+	CU_ASSERT_EQUAL(w.nr_done, 0);
+	go_on();
+	CU_ASSERT_EQUAL(w.nr_done, 1);
+	CU_ASSERT_EQUAL(w.error, 0);
+	CU_ASSERT_EQUAL(usage_pages(a), 500);
+	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_DIRECT) > 0);
+	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND) > 0);
+}
+
+static void test_turned_off(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
+	go_on();
+	CU_ASSERT_EQUAL(world.nr_page_out, 1);
+	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
+}
+
+/* Of a round that an earlier server began nothing is left but its pages; the mark is armed anew. */
+static void test_restart(void)
+{
+	struct fake_process *fp;
+	struct group *a = held_round(&fp);
+
+	fake_reclaim_go_on();
+	world_restart();
+	a = group_child(manager_root(mgr), "a");
+	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
+	world_run();
+	CU_ASSERT_EQUAL(fp->rss_anon, 1580 - BATCH);
+	CU_ASSERT_EQUAL(world_touch(fp, 400), 400);
+	CU_ASSERT_EQUAL(world_touch(fp, 100), 100);
+	world_run();
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
+}
+
+int main(int argc, char **argv)
+{
+	CU_TestInfo tests[] = {{"marks", test_marks},
+			       {"from high to low", test_high_to_low},
+			       {"off", test_off},
+			       {"page cache", test_page_cache},
+			       {"by tick", test_by_tick},
+			       {"far from the limit", test_far},
+			       {"the parent's mark", test_parent},
+			       {"parent's and child's mark", test_parent_and_child},
+			       {"faults without memory", test_faults_without_memory},
+			       {"lost record", test_lost_record},
+			       {"nothing comes back", test_nothing_comes_back},
+			       {"a round has an end", test_bounded_round},
+			       {"room found meanwhile", test_room_found_meanwhile},
+			       {"limit hit meanwhile", test_limit_hit_meanwhile},
+			       {"of no use to who waits", test_futile_for_waiter},
+			       {"removed meanwhile", test_removed},
+			       {"limit raised meanwhile", test_raised},
+			       {"no limit meanwhile", test_unlimited},
+			       {"limit lowered meanwhile", test_lowered},
+			       {"turned off meanwhile", test_turned_off},
+			       {"another server", test_restart},
+			       CU_TEST_INFO_NULL};
+
+	world_child_main(argc, argv);
+	return run_tests("background", tests);
+}
