@@ -61,7 +61,10 @@ static int attach(const struct file_write *w, bool whole_process)
 	pid_t pid;
 	int r = parse_pid(w->text, &pid);
 
-	return r < 0 ? r : group_attach(w->manager, w->group, pid, whole_process, w->caller);
+	if (r < 0)
+		return r;
+	group_attach(w->manager, w->group, pid, whole_process, w->caller, w->done, w->userdata);
+	return -EINPROGRESS;
 }
 
 static int tasks_write(const struct file_write *w)

@@ -2,103 +2,19 @@
 /*
  * Attaching: a process's lease, its place in the member map, and the kernel's membership, in this
  * order, so that it is never in a group without being charged to it; and back again if the last
- * step fails (attach_rollback of the 2008 patch). Thread: the manager's loop.
+ * step fails (attach_rollback of the 2008 patch). The kernel takes 2 to 11 ms for its part, because
+ * it waits for all CPUs (cgroup_threadgroup_rwsem): a worker waits for it, and one attach is under
+ * way at a time. Thread: the manager's loop.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "manager/manager_private.h"
-#include "manager/pid_namespace.h"
-#include "util/log.h"
 #include "util/util.h"
 
 /* Generations of a process that forks while it is attached, each seen when the one before was set
  * right. */
 #define SETTLE_ROUNDS 64
-
-struct target {
-	pid_t tid, tgid;
-	bool dead; /* a zombie, and no thread of it lives */
-	uid_t uid, saved_uid;
-};
-
-static const char *status_value(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at ? at + strlen(key) : NULL;
-}
-
-/* Who the thread is. 0, -ESRCH or -ENOMEM. */
-static int target_read(pid_t tid, struct target *ret)
-{
-	const char *tgid, *uid, *state, *threads;
-	cleanup_free char *text = malloc(STATUS_MAX_BYTES);
-	char path[32];
-	unsigned real, effective, saved;
-
-	if (!text)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "%d/status", tid);
-	if (proc_read(path, text, STATUS_MAX_BYTES) < 0)
-		return -ESRCH;
-	tgid = status_value(text, "\nTgid:");
-	uid = status_value(text, "\nUid:");
-	state = status_value(text, "\nState:\t");
-	threads = status_value(text, "\nThreads:");
-	if (!tgid || !uid || !state || sscanf(uid, "%u %u %u", &real, &effective, &saved) != 3)
-		return -ESRCH;
-	*ret = (struct target){
-		.tid = tid,
-		.tgid = (pid_t)strtol(tgid, NULL, 10),
-		.uid = real,
-		.saved_uid = saved,
-		.dead = *state == 'Z' && (!threads || strtol(threads, NULL, 10) <= 1),
-	};
-	return 0;
-}
-
-/* A memcgfs daemon at its limit would wait for itself. */
-static bool is_daemon(pid_t tgid)
-{
-	struct stat ours, theirs;
-	char path[32], comm[32];
-
-	snprintf(path, sizeof(path), "%d/comm", tgid);
-	if (proc_read(path, comm, sizeof(comm)) < 0 || strncmp(comm, "memcgfs", 7))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/exe", tgid);
-	return !stat(path, &theirs) && !stat("/proc/self/exe", &ours) &&
-	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
-static int target_find(pid_t tid, const struct caller *c, struct target *ret)
-{
-	cleanup_close int ns = -1;
-	int r;
-
-	if (!tid) {
-		tid = c->pid;
-	} else {
-		ns = pid_namespace_open(c->pid);
-		if (ns < 0 && ns != -ENOENT)
-			return ns;
-		if (ns >= 0)
-			tid = pid_from_namespace(ns, tid);
-		if (tid <= 0)
-			return -ESRCH;
-	}
-	r = target_read(tid, ret);
-	if (r)
-		return r;
-	if (is_daemon(ret->tgid))
-		return -EINVAL;
-	/* As cgroup1_procs_write() in the kernel has it. */
-	if (c->uid && c->uid != ret->uid && c->uid != ret->saved_uid)
-		return -EACCES;
-	return 0;
-}
 
 /* What it used is used here now: rooms on both sides change. */
 static void after_move(struct manager *m, struct group *from, struct group *to)
@@ -209,83 +125,190 @@ static int process_enter(struct manager *m, const struct target *t, struct group
 	return 0;
 }
 
-static int attach_known(struct manager *m, struct process *p, struct group *g,
-			const struct target *t, bool whole, const char *path)
+/* ---- the queue ---- */
+
+struct attach {
+	struct attach *next;
+	uint64_t group_id;
+	pid_t tid;
+	bool whole;
+	struct caller caller;
+	group_done_fn done;
+	void *userdata;
+
+	/* Once it has begun. */
+	uint64_t since_usec;
+	uint64_t old_id; /* of the group that the process was in; 0: in none */
+};
+
+static void attach_begin_next(struct manager *m);
+
+static void attach_end(struct manager *m, int error)
 {
-	struct group *old = p->group;
+	struct attach *a = m->attaches;
+
+	LL_DELETE(m->attaches, a);
+	/* Out of descriptors, wherever it shows: the budget is used up. */
+	a->done(error == -EMFILE || error == -ENFILE ? -ENOSPC : error, a->userdata);
+	free(a);
+}
+
+/* ---- before the kernel's part ---- */
+
+static int enter_known(struct manager *m, struct process *p, struct group *g)
+{
 	int r;
 
-	if (old == g)
-		return hierarchy_attach(m->hierarchy, path, t->tid, whole);
+	if (p->group == g)
+		return 0;
 	r = process_arm_for(m, p, g);
 	if (r)
 		return r;
 	precharge(m, g, p);
 	r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
-	if (!r)
-		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
-	if (r) {
-		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
+	if (r)
 		process_rearm(m, p);
-	} else {
+	else
 		process_move(m, p, g);
-	}
-	after_move(m, old, g);
 	return r;
 }
 
-static int attach_new(struct manager *m, struct group *g, const struct target *t, bool whole,
-		      const char *path)
+/* ret_p: NULL where there is nothing to charge, and the kernel's list is all that changes. */
+static int enter(struct manager *m, struct attach *a, const struct target *t, struct group *g,
+		 struct process **ret_p)
 {
-	struct process *p = NULL;
-	int r = process_enter(m, t, g, &p);
+	struct process *p;
+	int r;
 
-	if (!r) {
-		r = hierarchy_attach(m->hierarchy, path, t->tid, whole);
-		if (r)
-			process_leave(m, p);
+	/* A thread's charges go to its leader's group. */
+	*ret_p = NULL;
+	if (!a->whole && t->tid != t->tgid)
+		return 0;
+	lease_dispatch(m->lease); /* it may be a child not yet heard of */
+	p = process_member(m, t->tgid);
+	if (p) {
+		a->old_id = group_id(p->group);
+		r = enter_known(m, p, g);
+	} else if (!g->parent || t->dead) {
+		return 0;
+	} else {
+		r = process_enter(m, t, g, &p);
 	}
-	after_move(m, NULL, g);
+	if (!r)
+		*ret_p = p;
 	return r;
 }
 
-static int attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
+/* ---- after it ---- */
+
+static void leave(struct manager *m, const struct attach *a, struct process *p)
 {
-	cleanup_free char *path = group_path(g);
-	uint64_t since = now_usec();
-	struct group *old;
+	struct group *old = a->old_id ? manager_group(m, a->old_id) : NULL;
+
+	if (a->old_id && !old) /* somebody else moved it, and removed that group */
+		old = manager_root(m);
+	if (!old) {
+		process_leave(m, p);
+	} else if (old != p->group) {
+		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
+		process_move(m, p, old);
+	}
+}
+
+static void after_attach(struct manager *m, const struct attach *a)
+{
+	struct group *old = a->old_id ? manager_group(m, a->old_id) : NULL;
+
+	after_move(m, old, manager_group(m, a->group_id));
+	/* Of an attach that failed, too. */
+	if (settle_newborn(m, a->since_usec))
+		after_move(m, old, manager_group(m, a->group_id));
+}
+
+void attach_done(struct manager *m, struct job *j)
+{
+	struct process *p = j->nr ? j->processes[0] : NULL;
+
+	if (j->error && p && p->group)
+		leave(m, m->attaches, p);
+	if (p)
+		after_attach(m, m->attaches);
+	attach_end(m, j->error);
+	attach_begin_next(m);
+}
+
+/* ---- */
+
+/* 0: a worker is at it. */
+static int attach_begin(struct manager *m, struct attach *a)
+{
+	struct group *g = manager_group(m, a->group_id);
+	cleanup_free char *path = g ? group_path(g) : NULL;
 	struct process *p;
 	struct target t;
 	int r;
 
-	if (!path)
-		return -ENOMEM;
-	r = target_find(tid, c, &t);
+	if (!g || !path)
+		return g ? -ENOMEM : -ENODEV;
+	a->since_usec = now_usec();
+	r = target_find(a->tid, &a->caller, &t);
 	if (r)
 		return r;
-	/* A thread's charges go to its leader's group: moving it alone changes what the kernel
-	 * lists, no more. */
-	if (!whole && t.tid != t.tgid)
-		return hierarchy_attach(m->hierarchy, path, t.tid, false);
-	lease_dispatch(m->lease); /* it may be a child not yet heard of */
-	p = process_member(m, t.tgid);
-	old = p ? p->group : NULL;
-	if (p)
-		r = attach_known(m, p, g, &t, whole, path);
-	else if (!g->parent || t.dead) /* nothing to charge */
-		r = hierarchy_attach(m->hierarchy, path, t.tid, whole);
-	else
-		r = attach_new(m, g, &t, whole, path);
-	/* Of an attach that failed, too. */
-	if (settle_newborn(m, since))
-		after_move(m, old, g);
+	r = enter(m, a, &t, g, &p);
+	if (!r) {
+		r = job_attach(m, path, t.tid, a->whole, p);
+		if (r && p)
+			leave(m, a, p);
+	}
+	if (r)
+		after_attach(m, a);
 	return r;
 }
 
-/* Out of descriptors, wherever it shows: the budget is used up. */
-int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c)
+static void attach_begin_next(struct manager *m)
 {
-	int r = attach(m, g, tid, whole, c);
+	while (m->attaches) {
+		int r = attach_begin(m, m->attaches);
 
-	return r == -EMFILE || r == -ENFILE ? -ENOSPC : r;
+		if (!r)
+			return;
+		attach_end(m, r);
+	}
+}
+
+void group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c,
+		  group_done_fn done, void *userdata)
+{
+	struct attach *a = calloc(1, sizeof(*a));
+	bool busy = m->attaches;
+
+	if (!a) {
+		done(-ENOMEM, userdata);
+		return;
+	}
+	*a = (struct attach){
+		.group_id = group_id(g),
+		.tid = tid,
+		.whole = whole,
+		.caller = *c,
+		.done = done,
+		.userdata = userdata,
+	};
+	LL_APPEND(m->attaches, a);
+	if (!busy)
+		attach_begin_next(m);
+}
+
+bool group_is_attached_to(const struct manager *m, const struct group *g)
+{
+	return m->attaches && m->attaches->group_id == group_id(g);
+}
+
+void attaches_free(struct manager *m)
+{
+	struct attach *a, *next;
+
+	LL_FOREACH_SAFE(m->attaches, a, next)
+	free(a);
+	m->attaches = NULL;
 }

@@ -347,7 +347,7 @@ int group_rmdir(struct manager *m, struct group *parent, const char *name)
 
 	if (!g)
 		return -ENOENT;
-	if (g->children)
+	if (g->children || group_is_attached_to(m, g))
 		return -EBUSY;
 	path = group_path(g);
 	if (!path)

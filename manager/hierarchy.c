@@ -242,18 +242,14 @@ int hierarchy_open(struct hierarchy *h, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whole)
+int hierarchy_attach(int fd, pid_t tid, bool whole)
 {
-	cleanup_close int fd = -1;
 	char text[16];
 	int len;
 
 	/* The kernel would take 0 for the writer: the daemon itself. */
 	if (tid <= 0)
 		return -EINVAL;
-	fd = hierarchy_open(h, path);
-	if (fd < 0)
-		return fd;
 	len = snprintf(text, sizeof(text), "%d", tid);
 	return write_file_at(fd, whole ? "cgroup.procs" : "tasks", text, (size_t)len);
 }

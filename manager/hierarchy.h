@@ -24,9 +24,9 @@ int hierarchy_rmdir(struct hierarchy *h,
 		    const char *path); /* -EBUSY with tasks or children, from the kernel */
 int hierarchy_rename(struct hierarchy *h, const char *path, const char *new_path);
 
-/* Move thread tid (whole: its process) to the group at path. -ESRCH, -EINVAL, … as the kernel says.
- */
-int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whole);
+/* Move thread tid (whole: its process) to the group of hierarchy_open(). -ESRCH, -EINVAL, … as the
+ * kernel says. Takes milliseconds. */
+int hierarchy_attach(int fd, pid_t tid, bool whole);
 
 /*
  * Pids in the group at path: threads, or processes. *ret is malloc'd and sorted; pids of this

@@ -22,6 +22,8 @@ void job_free(struct job *j)
 	free(j->processes);
 	free(j->list);
 	free(j->share_saved);
+	if (j->dir_fd >= 0)
+		close(j->dir_fd);
 	free(j);
 }
 
@@ -32,6 +34,8 @@ static void job_done(struct manager *m, struct manager_request *r)
 
 	if (j->kind == JOB_RECLAIM)
 		reclaim_done(m, j);
+	else if (j->kind == JOB_ATTACH)
+		attach_done(m, j);
 	job_free(j);
 }
 
@@ -56,6 +60,7 @@ static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
 		return NULL;
 	j->kind = kind;
 	j->manager = m;
+	j->dir_fd = -1;
 	j->done.run = job_done;
 	j->processes = calloc(room + 1, sizeof(*j->processes));
 	j->list = calloc(room + 1, sizeof(*j->list));
@@ -113,6 +118,28 @@ int job_kill(struct manager *m, struct process *p)
 	if (!j)
 		return -ENOMEM;
 	job_add(j, p);
+	worker_submit(m->worker, j);
+	return 0;
+}
+
+int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struct process *p)
+{
+	struct job *j = job_new(m, JOB_ATTACH, p ? 1 : 0);
+
+	if (!j)
+		return -ENOMEM;
+	/* Opened now: it may be renamed. */
+	j->dir_fd = hierarchy_open(m->hierarchy, path);
+	if (j->dir_fd < 0) {
+		int r = j->dir_fd;
+
+		job_free(j);
+		return r;
+	}
+	if (p)
+		job_add(j, p);
+	j->tid = tid;
+	j->whole = whole;
 	worker_submit(m->worker, j);
 	return 0;
 }
@@ -187,8 +214,15 @@ static void reclaim(struct job *j)
 
 void job_run(struct job *j)
 {
-	if (j->kind == JOB_KILL)
-		process_kill(j->list[0].pid, j->list[0].proc_fd);
-	else
+	switch (j->kind) {
+	case JOB_RECLAIM:
 		reclaim(j);
+		break;
+	case JOB_KILL:
+		process_kill(j->list[0].pid, j->list[0].proc_fd);
+		break;
+	case JOB_ATTACH:
+		j->error = hierarchy_attach(j->dir_fd, j->tid, j->whole);
+		break;
+	}
 }

@@ -348,6 +348,7 @@ struct manager *manager_free(struct manager *m)
 		return NULL;
 	m->worker = worker_free(m->worker);
 	jobs_free_finished(m);
+	attaches_free(m);
 	processes_free(m);
 	lease_set_keep(m->lease, NULL, NULL);
 	listeners_free(m);

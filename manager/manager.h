@@ -145,18 +145,23 @@ ssize_t group_get_xattr(struct manager *m, struct group *g, const char *name, vo
 ssize_t group_list_xattr(struct manager *m, struct group *g, char *list, size_t size);
 int group_remove_xattr(struct manager *m, struct group *g, const char *name);
 
-/* Move the thread tid, or its whole process, here. pid 0: the caller. tid is in the caller's pid
- * namespace. */
-int group_attach(struct manager *m, struct group *g, pid_t tid, bool whole_process,
-		 const struct caller *c);
+/* How a change that takes a while ends: on the loop, perhaps before the call returns. */
+typedef void (*group_done_fn)(int error, void *userdata);
+
+/*
+ * Move the thread tid, or its whole process, here. pid 0: the caller. tid is in the caller's pid
+ * namespace. done(0), or done(-ESRCH), done(-EACCES: not the caller's), done(-EINVAL: a daemon of
+ * ours), done(-ENOSPC: no descriptors left to follow it with), done(-ENODEV: the group goes
+ * meanwhile), or another -errno of the kernel's.
+ */
+void group_attach(struct manager *m, struct group *g, pid_t tid, bool whole_process,
+		  const struct caller *c, group_done_fn done, void *userdata);
 
 /*
  * Set the limit; when usage is above it, reclaim first: done() is then called later, on the loop.
  * done(0) when set, done(-EBUSY) when usage cannot be brought under it (limit unchanged),
- * done(-ENODEV) when the group goes meanwhile. bytes is rounded down to pages here. done may be
- * called before this returns.
+ * done(-ENODEV) when the group goes meanwhile. bytes is rounded down to pages here.
  */
-typedef void (*group_done_fn)(int error, void *userdata);
 void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
 		     void *userdata);
 

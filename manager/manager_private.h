@@ -158,6 +158,7 @@ struct manager {
 	struct lineage *adopted;                /* of what an earlier server armed */
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
+	struct attach *attaches;                         /* the first is under way */
 	struct listener *listeners[STATE_MAX_LISTENERS]; /* by place in the state file */
 	unsigned nr_thresholds, listeners_hand;
 	sd_event_source *threshold_timer;
@@ -403,6 +404,21 @@ ssize_t proc_read(const char *path, char *buf, size_t size);
 /* Ids of a process's threads, malloc'd. 0, -ESRCH, or -errno. */
 int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
+/* ---- attach_target.c: any thread ---- */
+struct target {
+	pid_t tid, tgid;
+	bool dead; /* a zombie, and no thread of it lives */
+	uid_t uid, saved_uid;
+};
+/* Thread tid as c sees it, 0: c. -ESRCH, -EINVAL: a daemon of ours, -EACCES: not c's to move, or
+ * another -errno. */
+int target_find(pid_t tid, const struct caller *c, struct target *ret);
+
+/* ---- attach.c ---- */
+/* Somebody is on the way into g: known as its member, but not to the kernel. */
+bool group_is_attached_to(const struct manager *m, const struct group *g);
+void attaches_free(struct manager *m); /* nobody waits for them any more */
+
 /* ---- worker.c, job.c ---- */
 /*
  * Reclaims at once, of groups that have nothing in common. Each waits for a disk or takes a CPU of
@@ -413,9 +429,9 @@ int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
 int worker_new(struct manager *m, struct worker **ret);
 struct worker *worker_free(struct worker *w);
-enum job_kind { JOB_RECLAIM, JOB_KILL };
 /* Who waits for a reclaim: members at the limit, the writer of a limit, or nobody. */
 enum job_purpose { JOB_DIRECT, JOB_BACKGROUND };
+enum job_kind { JOB_RECLAIM, JOB_KILL, JOB_ATTACH };
 struct job {
 	enum job_kind kind;
 	enum job_purpose purpose;
@@ -430,8 +446,12 @@ struct job {
 	uint64_t cache;              /* pages */
 	uint64_t nr_pages;           /* to get back */
 	bool anonymous;              /* may be paged out (swappiness) */
+	int dir_fd;                  /* JOB_ATTACH: where to in the hierarchy */
+	pid_t tid;
+	bool whole;
 	/* Results. */
 	uint64_t nr_dropped, nr_paged_out;
+	int error; /* JOB_ATTACH */
 	struct manager_request done;
 	struct manager *manager;
 	struct job *prev, *next; /* the workers' */
@@ -439,6 +459,9 @@ struct job {
 /* Start reclaim of nr_pages in g's subtree; 0 or -errno. g->job is set. */
 int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages, enum job_purpose purpose);
 int job_kill(struct manager *m, struct process *p);
+/* The kernel's part of an attach: thread tid, or its whole process, to the group at path. p: it, as
+ * a member; may be NULL. */
+int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struct process *p);
 void worker_submit(struct worker *w, struct job *j);
 /* [a worker] */
 void job_run(struct job *j);
@@ -446,5 +469,6 @@ void job_run(struct job *j);
 void job_free(struct job *j);
 void jobs_free_finished(struct manager *m);
 void reclaim_done(struct manager *m, struct job *j); /* limit.c */
+void attach_done(struct manager *m, struct job *j);
 
 #endif

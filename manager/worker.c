@@ -5,8 +5,8 @@
  * Reclaims of groups that have nothing in common run side by side: a slow disk is waited for by
  * those whose pages go there. Reclaims of a group and of one above or below it list the same
  * processes, whose hands both would move and whose shrinking both would take for what they got
- * back: they run one after the other. A kill waits for other kills alone: one thread never
- * reclaims.
+ * back: they run one after the other. A kill waits for other kills alone, an attach for other
+ * attaches: two threads never reclaim.
  *
  * Threads: workers are made, given jobs and ended on the loop.
  */
@@ -17,8 +17,9 @@
 #include "util/log.h"
 #include "util/util.h"
 
-#define MIN_THREADS 2 /* one for a reclaim, one for a kill */
-#define MAX_THREADS (WORKER_MAX_RECLAIMS + 1)
+#define NR_KEPT     2 /* for a kill and an attach */
+#define MIN_THREADS (1 + NR_KEPT)
+#define MAX_THREADS (WORKER_MAX_RECLAIMS + NR_KEPT)
 
 struct worker {
 	struct manager *manager;
@@ -41,7 +42,7 @@ static bool one_after_the_other(const struct job *a, const struct job *b)
 {
 	if (a->kind != b->kind)
 		return false;
-	return a->kind == JOB_KILL || a->want[b->slot] || b->want[a->slot];
+	return a->kind != JOB_RECLAIM || a->want[b->slot] || b->want[a->slot];
 }
 
 /* What was submitted first goes first, among those that cannot run together. */
@@ -49,7 +50,7 @@ static bool may_begin(const struct worker *w, const struct job *j)
 {
 	const struct job *x;
 
-	if (j->kind == JOB_RECLAIM && w->nr_reclaiming + 1 >= w->nr_threads)
+	if (j->kind == JOB_RECLAIM && w->nr_reclaiming + NR_KEPT >= w->nr_threads)
 		return false;
 	DL_FOREACH (w->under_way, x)
 		if (one_after_the_other(x, j))
@@ -172,7 +173,7 @@ void worker_submit(struct worker *w, struct job *j)
 	pthread_mutex_lock(&w->lock);
 	DL_APPEND(w->waiting, j);
 	w->nr_reclaims += j->kind == JOB_RECLAIM;
-	grow = w->nr_threads <= w->nr_reclaims && w->nr_threads < MAX_THREADS;
+	grow = w->nr_threads < MIN(w->nr_reclaims + NR_KEPT, MAX_THREADS);
 	pthread_mutex_unlock(&w->lock);
 	if (grow)
 		worker_grow(w);

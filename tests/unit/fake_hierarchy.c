@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The world's hierarchy, which keeps who is where, and its keeper. Thread: the test's;
- * the lists any. */
+/* The world's hierarchy, which keeps who is where, and its keeper. Thread: the test's; lists and
+ * attaches any. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -154,17 +154,20 @@ int hierarchy_rename(struct hierarchy *h, const char *path, const char *new_path
 	return 0;
 }
 
-int hierarchy_attach(struct hierarchy *h, const char *path, pid_t tid, bool whole)
+int hierarchy_attach(int fd, pid_t tid, bool whole)
 {
-	struct fake_process *fp = fake_by_pid(tid);
+	struct fake_process *fp;
+	char path[FAKE_PATH] = "";
 
-	(void)h;
+	if (pread(fd, path, sizeof(path) - 1, 0) < 0)
+		abort();
 	if (world.on_attach)
 		world.on_attach();
 	if (world.attach_error)
 		return world.attach_error;
 	if (!fake_dir_exists(path))
-		return -ENOENT;
+		return -ENODEV;
+	fp = fake_by_pid(tid);
 	if (!fp && !whole) {
 		world.nr_thread_moves++;
 		return 0;
@@ -264,10 +267,19 @@ int hierarchy_children(struct hierarchy *h, const char *path, char ***ret, size_
 	return 0;
 }
 
+/* A file with the path in it. */
 int hierarchy_open(struct hierarchy *h, const char *path)
 {
+	ssize_t len = (ssize_t)strlen(path);
+	int fd;
+
 	(void)h;
-	return fake_dir_exists(path) ? open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -ENOENT;
+	if (!fake_dir_exists(path))
+		return -ENOENT;
+	fd = memfd_create("fake directory", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, path, (size_t)len) != len)
+		abort();
+	return fd;
 }
 
 /* ---- the keeper ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A manager over the world of fake_mechanisms.h, stepped by the test. Thread: the test's. */
 #include <dirent.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -282,11 +283,61 @@ struct process *member(const struct fake_process *fp)
 	return process_find(mgr, fp->pid);
 }
 
+void is_member(const struct fake_process *fp, const struct group *g)
+{
+	cleanup_free char *path = group_path(g);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(fp));
+	CU_ASSERT_PTR_EQUAL(member(fp)->group, g);
+	CU_ASSERT(fp->member);
+	CU_ASSERT_EQUAL(fp->lease.slot, g->slot);
+	CU_ASSERT_STRING_EQUAL(fp->dir, path);
+}
+
+static void note_attached(int error, void *userdata)
+{
+	struct attach_write *w = userdata;
+
+	w->nr_done++;
+	w->error = error;
+}
+
+void attach_write(struct attach_write *w, struct group *g, pid_t tid, bool whole,
+		  const struct caller *c)
+{
+	*w = (struct attach_write){};
+	group_attach(mgr, g, tid, whole, c, note_attached, w);
+}
+
+static bool is_attached(const void *userdata)
+{
+	return ((const struct attach_write *)userdata)->nr_done;
+}
+
+int attach_wait(const struct attach_write *w)
+{
+	world_run_until(is_attached, w);
+	CU_ASSERT_EQUAL(w->nr_done, 1);
+	return w->error;
+}
+
+int attach_as(struct group *g, pid_t tid, bool whole, const struct caller *c)
+{
+	struct pollfd pfd = {.fd = mgr->requests_fd, .events = POLLIN};
+	struct attach_write w;
+
+	attach_write(&w, g, tid, whole, c);
+	/* What happens to the world on a worker is over before the loop goes on. */
+	if (!w.nr_done)
+		poll(&pfd, 1, STEP_TIMEOUT_USEC / 1000);
+	return attach_wait(&w);
+}
+
 int attach(struct group *g, const struct fake_process *fp)
 {
 	const struct caller root = {.pid = getpid()};
 
-	return group_attach(mgr, g, fp->pid, true, &root);
+	return attach_as(g, fp->pid, true, &root);
 }
 
 bool stands(const struct fake_process *fp)

@@ -36,8 +36,20 @@ struct group *group_make(struct group *parent, const char *name);
 struct group *group_make_limited(struct group *parent, const char *name, uint64_t limit_pages);
 /* A process of this size, not sharing, with a lease and in the map: a member of g. */
 struct fake_process *member_make(struct group *g, uint64_t rss_anon);
-struct process *member(const struct fake_process *fp);      /* as the manager knows it; NULL: not */
+struct process *member(const struct fake_process *fp); /* as the manager knows it; NULL: not */
+/* So say the manager, the lease map and the hierarchy. */
+void is_member(const struct fake_process *fp, const struct group *g);
 int attach(struct group *g, const struct fake_process *fp); /* as root, the whole process */
+
+/* group_attach(), and the errors its done() was called with; the others wait for that. */
+struct attach_write {
+	unsigned nr_done;
+	int error;
+};
+void attach_write(struct attach_write *w, struct group *g, pid_t tid, bool whole,
+		  const struct caller *c);
+int attach_wait(const struct attach_write *w);
+int attach_as(struct group *g, pid_t tid, bool whole, const struct caller *c);
 
 /* It touches nr pages, however often it is stopped for it. Pages touched: fewer if it died, or was
  * left standing. */

@@ -12,17 +12,6 @@ static struct group *make(const char *name)
 	return group_make(manager_root(mgr), name);
 }
 
-static void is_member(const struct fake_process *fp, const struct group *g)
-{
-	cleanup_free char *path = group_path(g);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(member(fp));
-	CU_ASSERT_PTR_EQUAL(member(fp)->group, g);
-	CU_ASSERT(fp->member);
-	CU_ASSERT_EQUAL(fp->lease.slot, g->slot);
-	CU_ASSERT_STRING_EQUAL(fp->dir, path);
-}
-
 static void is_nobody(const struct fake_process *fp)
 {
 	CU_ASSERT_PTR_NULL(member(fp));
@@ -34,6 +23,15 @@ static void with_keeper(void)
 {
 	manager_stop();
 	CU_ASSERT_EQUAL_FATAL(manager_start(true), 0);
+}
+
+static void wait_at(struct group *g, struct fake_process *fp)
+{
+	group_set_oom_kill_disable(mgr, g, 1);
+	world.swap_free = 0;
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_PTR_EQUAL(member(fp)->waits_for, g);
 }
 
 static void test_new(void)
@@ -120,16 +118,22 @@ static void test_move(void)
 	is_member(x, b);
 }
 
+/* It stands still all the time, and is marked so: there is no room on either side. */
 static void test_move_refused(void)
 {
-	struct group *a = make("a"), *b = make("b");
-	struct fake_process *x = member_make(a, 100);
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000),
+		     *b = group_make_limited(manager_root(mgr), "b", 300);
+	struct fake_process *x = member_make(a, 980);
 
-	process_stop(mgr, member(x), x->pid);
+	group_set_oom_kill_disable(mgr, b, 1);
+	wait_at(a, x);
 	world.attach_error = -EBUSY;
 	CU_ASSERT_EQUAL(attach(b, x), -EBUSY);
+	world_run();
 	is_member(x, a);
 	CU_ASSERT_EQUAL(x->lease.stopped, 1);
+	CU_ASSERT_PTR_EQUAL(member(x)->waits_for, a);
+	CU_ASSERT_PTR_NULL(b->waiters);
 	world.attach_error = 0;
 	world.member_set_error = -ENOSPC;
 	CU_ASSERT_EQUAL(attach(b, x), -ENOSPC);
@@ -139,6 +143,8 @@ static void test_move_refused(void)
 	is_member(x, b);
 	CU_ASSERT_EQUAL(x->lease.stopped, 1);
 	world_run();
+	CU_ASSERT(stands(x));
+	CU_ASSERT_EQUAL(limit_set(b, 2000), 0);
 	CU_ASSERT_FALSE(stands(x));
 }
 
@@ -164,10 +170,10 @@ static void test_thread(void)
 	struct fake_process *x = member_make(a, 100);
 
 	x->nr_threads = 2;
-	CU_ASSERT_EQUAL(group_attach(mgr, b, x->pid + 1, false, &root_caller), 0);
+	CU_ASSERT_EQUAL(attach_as(b, x->pid + 1, false, &root_caller), 0);
 	CU_ASSERT_EQUAL(world.nr_thread_moves, 1);
 	is_member(x, a);
-	CU_ASSERT_EQUAL(group_attach(mgr, b, x->pid, false, &root_caller), 0);
+	CU_ASSERT_EQUAL(attach_as(b, x->pid, false, &root_caller), 0);
 	is_member(x, b);
 	CU_ASSERT_EQUAL(world.nr_thread_moves, 1);
 }
@@ -178,15 +184,15 @@ static void test_target(void)
 	struct fake_process *x = world_child(1, "child"), *daemon = world_child(1, "memcgfs");
 	struct caller himself = {.pid = x->pid}, user = {.pid = 1, .uid = 12345};
 
-	CU_ASSERT_EQUAL(group_attach(mgr, a, FAKE_FIRST_PID - 1, true, &root_caller), -ESRCH);
-	CU_ASSERT_EQUAL(group_attach(mgr, a, -1, true, &root_caller), -ESRCH);
-	CU_ASSERT_EQUAL(group_attach(mgr, a, x->pid, true, &user), -EACCES);
+	CU_ASSERT_EQUAL(attach_as(a, FAKE_FIRST_PID - 1, true, &root_caller), -ESRCH);
+	CU_ASSERT_EQUAL(attach_as(a, -1, true, &root_caller), -ESRCH);
+	CU_ASSERT_EQUAL(attach_as(a, x->pid, true, &user), -EACCES);
 	is_nobody(x);
 	/* A server at its own limit would wait for itself. */
 	CU_ASSERT_EQUAL(attach(a, daemon), -EINVAL);
 	is_nobody(daemon);
 	/* 0 is whoever writes it. */
-	CU_ASSERT_EQUAL(group_attach(mgr, a, 0, true, &himself), 0);
+	CU_ASSERT_EQUAL(attach_as(a, 0, true, &himself), 0);
 	is_member(x, a);
 }
 
@@ -196,122 +202,14 @@ static void test_target_uid(void)
 	struct fake_process *x = member_make(a, 100);
 	struct caller user = {.pid = 1, .uid = 12345};
 
-	CU_ASSERT_EQUAL(group_attach(mgr, b, x->pid, true, &user), -EACCES);
+	CU_ASSERT_EQUAL(attach_as(b, x->pid, true, &user), -EACCES);
 	is_member(x, a);
 	x->uid = 12345;
-	CU_ASSERT_EQUAL(group_attach(mgr, b, x->pid, true, &user), 0);
+	CU_ASSERT_EQUAL(attach_as(b, x->pid, true, &user), 0);
 	is_member(x, b);
 }
 
-/* ---- what happens in between ---- */
-
-static struct fake_process *forker, *early, *early_child, *late, *later;
-
-static void fork_early(void)
-{
-	early = world_fork(forker, false);
-	early_child = world_fork(early, false);
-}
-
-static void fork_late(void)
-{
-	late = world_fork(forker, false);
-}
-
-/* A grandchild is born just before its parent is set right. */
-static void fork_later(const struct fake_process *fp)
-{
-	if (fp == early && !later)
-		later = world_fork(early, false);
-}
-
-/*
- * A child forked between entering the map and the kernel's group has the new slot and the old
- * group. The kernel is right, and so it is for the child's own children.
- */
-static void test_fork_in_move(void)
-{
-	struct group *a = make("a"), *b = make("b");
-
-	forker = member_make(a, 100);
-	later = NULL;
-	world.on_attach = fork_early;
-	world.on_attached = fork_late;
-	world.on_look = fork_later;
-	CU_ASSERT_EQUAL(attach(b, forker), 0);
-	CU_ASSERT_STRING_EQUAL(early->dir, "a");
-	is_member(forker, b);
-	is_member(early, a);
-	is_member(early_child, a);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(later);
-	is_member(later, a);
-	is_member(late, b);
-}
-
-static void test_fork_in_attach(void)
-{
-	struct group *a = make("a");
-
-	forker = world_child(1, "child");
-	world.on_attach = fork_early;
-	world.on_attached = fork_late;
-	CU_ASSERT_EQUAL(attach(a, forker), 0);
-	is_member(forker, a);
-	is_member(late, a);
-	/* In no group: it was not to be attached. */
-	CU_ASSERT_STRING_EQUAL(early->dir, "");
-	is_member(early, manager_root(mgr));
-}
-
-/* Children from before stay where they are. */
-static void test_fork_before_move(void)
-{
-	struct group *a = make("a"), *b = make("b"), *c = make("c");
-
-	forker = member_make(a, 100);
-	early = world_fork(forker, false);
-	CU_ASSERT_EQUAL(attach(b, forker), 0);
-	is_member(early, a);
-	CU_ASSERT_EQUAL(attach(c, early), 0);
-	is_member(early, c);
-	is_member(forker, b);
-}
-
-/* It was forked by a member, which the ring had no place to tell: it is a member by the map, and
- * stays one when refused. */
-static void test_unheard(void)
-{
-	struct group *a = make("a"), *b = make("b");
-	struct fake_process *x = member_make(a, 100), *y;
-
-	world.lose_records = true;
-	y = world_fork(x, false);
-	world.lose_records = false;
-	world.attach_error = -EBUSY;
-	CU_ASSERT_EQUAL(attach(b, y), -EBUSY);
-	CU_ASSERT(y->member);
-	CU_ASSERT_EQUAL(y->lease.slot, a->slot);
-	world.attach_error = 0;
-	CU_ASSERT_EQUAL(attach(b, y), 0);
-	is_member(y, b);
-	/* Out of all groups it is not charged any more. */
-	world.lose_records = true;
-	y = world_fork(x, false);
-	world.lose_records = false;
-	CU_ASSERT_EQUAL(attach(manager_root(mgr), y), 0);
-	is_member(y, manager_root(mgr));
-}
-
 /* ---- moves of those who wait ---- */
-
-static void wait_at(struct group *g, struct fake_process *fp)
-{
-	group_set_oom_kill_disable(mgr, g, 1);
-	world.swap_free = 0;
-	hit_limit(fp);
-	world_run();
-	CU_ASSERT_PTR_EQUAL(member(fp)->waits_for, g);
-}
 
 /* Where it is now there is room: it goes on. */
 static void test_move_waiter(void)
@@ -423,10 +321,7 @@ int main(int argc, char **argv)
 			       {"a thread alone", test_thread},
 			       {"who it is", test_target},
 			       {"whose it is", test_target_uid},
-			       {"fork in the middle of a move", test_fork_in_move},
-			       {"fork in the middle of attaching", test_fork_in_attach},
-			       {"fork before a move", test_fork_before_move},
-			       {"a fork not heard of", test_unheard},
+
 			       {"move who waits", test_move_waiter},
 			       {"move who waits to a full group", test_move_waiter_to_full},
 			       {"a move makes room", test_move_makes_room},
