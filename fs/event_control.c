@@ -130,6 +130,20 @@ int event_oom(const char *arguments, struct listener_spec *ret)
 	return 0;
 }
 
+/* A chunk's size in bytes. */
+int event_shrinker(const char *arguments, struct listener_spec *ret)
+{
+	uint64_t bytes;
+	int r = parse_u64(arguments, &bytes);
+
+	if (r < 0)
+		return r;
+	if (bytes < 1 || bytes > INT64_MAX)
+		return -EINVAL;
+	*ret = (struct listener_spec){.kind = LISTENER_SHRINKER, .value = bytes};
+	return 0;
+}
+
 /* ---- levels ---- */
 
 /* Its place in names, or -EINVAL. */

@@ -212,6 +212,8 @@ static int events_read(const struct group *g, char **ret, size_t *ret_len)
 		{"stop_usec", GROUP_EVENT_STOP_USEC},
 		{"paged_out", GROUP_EVENT_PAGED_OUT},
 		{"cache_dropped", GROUP_EVENT_CACHE_DROPPED},
+		{"shrink_asked", GROUP_EVENT_SHRINK_ASKED},
+		{"shrink_chunks", GROUP_EVENT_SHRINK_CHUNKS},
 	};
 	FILE *f = open_memstream(ret, ret_len);
 
@@ -226,6 +228,23 @@ static int events_read(const struct group *g, char **ret, size_t *ret_len)
 static int mempressure_level_read(const struct group *g, char **ret, size_t *ret_len)
 {
 	return text_printf(ret, ret_len, "%s\n", mempressure_level_name(group_pressure_level(g)));
+}
+
+/* ---- shrinkers ---- */
+
+static int shrinker_scan(const struct file_scan *s, char **ret, size_t *ret_len)
+{
+	return group_shrinkers(s->manager, s->group_id, s->reader, ret, ret_len);
+}
+
+static int shrinker_write(const struct file_write *w)
+{
+	int64_t chunks;
+	int eventfd, r = parse_shrinker(w->text, &eventfd, &chunks);
+
+	if (r < 0)
+		return r;
+	return group_adjust_shrinker(w->manager, w->group, w->caller, eventfd, chunks, w->request);
 }
 
 /* ---- the table ---- */
@@ -248,11 +267,15 @@ static const struct control_file table[] = {
 	{"memory.pressure_level", 0444, .event = event_pressure_level},
 	{"mempressure.level", 0444, .read = mempressure_level_read,
 	 .event = event_mempressure_level},
+	{"mempressure.shrinker", 0644, .is_list = true, .scan = shrinker_scan,
+	 .write = shrinker_write, .event = event_shrinker},
 	/* The same, where libcgroup finds it: it takes what is before the first dot for a
 	 * controller's name. */
 	{"memory.mempressure.level", 0444, .read = mempressure_level_read,
 	 .event = event_mempressure_level},
 	{"memory.watermarks", 0644, .read = watermarks_read, .write = watermarks_write},
+	{"memory.mempressure.shrinker", 0644, .is_list = true, .scan = shrinker_scan,
+	 .write = shrinker_write, .event = event_shrinker},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

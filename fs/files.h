@@ -25,8 +25,9 @@ struct file_write {
 	struct group *group;
 	const struct caller *caller;
 	const char *text;
-	dev_t dev;  /* the mount's, as stat(2) tells it */
-	bool again; /* an earlier server was asked the same, and may have done it */
+	dev_t dev;        /* the mount's, as stat(2) tells it */
+	uint64_t request; /* names it for ever */
+	bool again;       /* an earlier server was asked the same, and may have done it */
 	/* The answer of a write that returns -EINPROGRESS: called once, on the loop, perhaps before
 	 * write() returns. */
 	group_done_fn done;
@@ -62,6 +63,7 @@ int event_usage(const char *arguments, struct listener_spec *ret);
 int event_oom(const char *arguments, struct listener_spec *ret);
 int event_pressure_level(const char *arguments, struct listener_spec *ret);
 int event_mempressure_level(const char *arguments, struct listener_spec *ret);
+int event_shrinker(const char *arguments, struct listener_spec *ret);
 const char *mempressure_level_name(enum pressure_level level);
 
 /* ---- memory_stat.c ---- */

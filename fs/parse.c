@@ -189,6 +189,50 @@ static int take_descriptor(struct span *s)
 	return (int)value;
 }
 
+static void skip_spaces(struct span *s)
+{
+	while (s->p < s->end && is_space(*s->p))
+		s->p++;
+}
+
+/* Decimal digits, at least one, with an optional sign, up to the end. */
+static int take_signed(struct span *s, int64_t *ret)
+{
+	bool negative = s->p < s->end && *s->p == '-', overflow = false;
+	int64_t value = 0;
+
+	if (s->p < s->end && (*s->p == '-' || *s->p == '+'))
+		s->p++;
+	if (s->p == s->end)
+		return -EINVAL;
+	for (; s->p < s->end; s->p++) {
+		if (*s->p < '0' || *s->p > '9')
+			return -EINVAL;
+		overflow |= __builtin_mul_overflow(value, 10, &value);
+		overflow |= __builtin_add_overflow(value, *s->p - '0', &value);
+	}
+	*ret = negative ? -value : value;
+	return overflow ? -ERANGE : 0;
+}
+
+int parse_shrinker(const char *text, int *ret_eventfd, int64_t *ret_chunks)
+{
+	struct span s = strip(text);
+	const char *begin = s.p;
+	int64_t chunks;
+	int number = take_descriptor(&s), r;
+
+	if (s.p == begin || s.p == s.end || !is_space(*s.p))
+		return -EINVAL;
+	skip_spaces(&s);
+	r = take_signed(&s, &chunks);
+	if (r < 0)
+		return r;
+	*ret_eventfd = number;
+	*ret_chunks = chunks;
+	return 0;
+}
+
 int parse_event_control(char *text, struct event_control *ret)
 {
 	struct span s = strip(text);

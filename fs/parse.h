@@ -37,5 +37,10 @@ int parse_event_control(char *text, struct event_control *ret);
 
 /* Two percentages with white space between and around them, digits as above. -EINVAL, -ERANGE. */
 int parse_watermarks(const char *text, uint64_t *ret_high, uint64_t *ret_low);
+/*
+ * A line for mempressure.shrinker: "<eventfd> <chunks>", decimal, the second with an optional sign;
+ * white space around and between. -EINVAL, -ERANGE.
+ */
+int parse_shrinker(const char *text, int *ret_eventfd, int64_t *ret_chunks);
 
 #endif

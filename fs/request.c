@@ -44,6 +44,7 @@ struct request *request_new(fuse_req_t req, node_t node, request_run_fn run)
 	r->node = node;
 	r->caller = (struct caller){.pid = ctx->pid, .uid = ctx->uid, .gid = ctx->gid};
 	r->resent = takeover_is_resent();
+	r->unique = takeover_unique();
 	return r;
 }
 

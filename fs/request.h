@@ -33,7 +33,8 @@ struct request {
 	struct fs *fs;
 	fuse_req_t req;
 	struct caller caller;
-	bool resent; /* an earlier server had it, and may have done it */
+	bool resent;     /* an earlier server had it, and may have done it */
+	uint64_t unique; /* the kernel's number of it, the same then */
 	node_t node, new_parent;
 	char *name, *new_name; /* malloc'd */
 	void *data;            /* malloc'd, with a NUL behind it */

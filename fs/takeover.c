@@ -24,10 +24,12 @@ static const struct fuse_in_header *header_of(const struct fuse_buf *buf)
 }
 
 static _Thread_local bool resent;
+static _Thread_local uint64_t unique;
 
 void takeover_process(struct fuse_session *session, const struct fuse_buf *buf)
 {
 	resent = header_of(buf)->unique & UNIQUE_RESEND;
+	unique = header_of(buf)->unique & ~UNIQUE_RESEND;
 	fuse_session_process_buf(session, buf);
 	resent = false;
 }
@@ -35,6 +37,11 @@ void takeover_process(struct fuse_session *session, const struct fuse_buf *buf)
 bool takeover_is_resent(void)
 {
 	return resent;
+}
+
+uint64_t takeover_unique(void)
+{
+	return unique;
 }
 
 /* What nobody took yet stays where it is: for the first server of a mount this does nothing. */

@@ -24,5 +24,7 @@ void takeover_process(struct fuse_session *session, const struct fuse_buf *buf);
 /* Had the request that this thread is processing been given to an earlier server, which may have
  * done it and not said so? */
 bool takeover_is_resent(void);
+/* The kernel's number of it: no other request of this mount has it. */
+uint64_t takeover_unique(void);
 
 #endif

@@ -306,7 +306,7 @@ void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_d
 
 /* ---- a round of reclaim is over ---- */
 
-static bool job_take_results(struct group *g, struct job *j)
+static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 {
 	bool progress = j->nr_dropped || j->nr_paged_out;
 
@@ -328,14 +328,14 @@ static bool job_take_results(struct group *g, struct job *j)
 			  j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
-	group_add_pressure(g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
+	group_add_pressure(m, g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
 	return progress;
 }
 
 void reclaim_done(struct manager *m, struct job *j)
 {
 	struct group *g = j->group_id ? manager_group(m, j->group_id) : NULL;
-	bool progress = job_take_results(g, j), direct = j->purpose == JOB_DIRECT;
+	bool progress = job_take_results(m, g, j), direct = j->purpose == JOB_DIRECT;
 
 	if (!g)
 		return;

@@ -43,10 +43,9 @@ static struct listener *listener_link(struct manager *m, struct group *g,
 	DL_APPEND(g->listeners, l);
 	manager_unlock(m);
 	g->nr_listeners++;
-	if (rec->kind == LISTENER_THRESHOLD) {
-		g->nr_thresholds++;
-		m->nr_thresholds++;
-	}
+	g->nr_thresholds += rec->kind == LISTENER_THRESHOLD;
+	m->nr_thresholds += rec->kind == LISTENER_THRESHOLD;
+	m->nr_shrinkers += rec->kind == LISTENER_SHRINKER;
 	return l;
 }
 
@@ -54,6 +53,7 @@ static void listener_free(struct manager *m, struct listener *l)
 {
 	m->listeners[l->record - m->state->listener] = NULL;
 	m->nr_thresholds -= l->record->kind == LISTENER_THRESHOLD;
+	m->nr_shrinkers -= l->record->kind == LISTENER_SHRINKER;
 	close(l->fd);
 	free(l);
 }
@@ -119,6 +119,17 @@ void listeners_notify(struct group *top, enum listener_kind kind)
 
 /* ---- room for one more ---- */
 
+bool listener_is_held(struct listener *l)
+{
+	struct listener_record *rec = l->record;
+	int number = rec->number;
+	bool held = eventfd_is_held(rec->tgid, &number, rec->eventfd_id);
+
+	if (number != rec->number) /* who lists shrinkers reads it, too */
+		__atomic_store_n(&rec->number, number, __ATOMIC_RELAXED);
+	return held;
+}
+
 static bool is_full_for(const struct manager *m, const struct group *g, uid_t uid)
 {
 	unsigned nr = 0, nr_user = 0;
@@ -143,7 +154,7 @@ static void look_at_next(struct manager *m)
 		l = m->listeners[m->listeners_hand];
 		if (!l)
 			continue;
-		if (!eventfd_is_held(l->record->tgid, &l->record->number, l->record->eventfd_id))
+		if (!listener_is_held(l))
 			listener_remove(m, l);
 		return;
 	}
@@ -235,10 +246,16 @@ int group_listen(struct manager *m, struct group *g, const struct listener_spec 
 		.value = spec->value,
 		.mode = spec->mode,
 	};
+	struct listener *same = find_same(g, spec, e->info.id);
 	int r;
 
-	if (again && find_same(g, spec, e->info.id))
+	if (same && again)
 		return 0;
+	if (same && spec->kind == LISTENER_SHRINKER) {
+		if (listener_is_held(same))
+			return -EEXIST;
+		listener_remove(m, same);
+	}
 	r = make_room(m, g, c->uid);
 	if (r)
 		return r;
@@ -286,4 +303,5 @@ void listeners_adopt(struct manager *m)
 	for (uint64_t i = 0; i < m->state->nr_listeners; i++)
 		if (!m->listeners[i])
 			m->state->listener[i].kind = LISTENER_NONE;
+	thresholds_adopt(m);
 }

@@ -192,6 +192,19 @@ enum pressure_mode {
 int group_listen(struct manager *m, struct group *g, const struct listener_spec *spec,
 		 const struct caller *c, struct eventfd_taken *e, bool again);
 
+/*
+ * Shrinkers: the caches of applications. The caller's descriptor `number` names one of g's by its
+ * eventfd: so many more chunks can be freed, or fewer, never less than none. -EBADF, -EINVAL (it is
+ * no eventfd), -ENOENT (not of a shrinker of g). request: names the request for ever, so that it is
+ * not done twice.
+ */
+int group_adjust_shrinker(struct manager *m, struct group *g, const struct caller *c, int number,
+			  int64_t chunks, uint64_t request);
+
+/* "PID EVENTFD CHUNK_BYTES CHUNKS ASKED" of each shrinker that lives, pids as the process `reader`
+ * sees them. Any thread, without the lock. */
+int group_shrinkers(struct manager *m, uint64_t id, pid_t reader, char **ret, size_t *ret_len);
+
 /* The level of the last moment's reclaim in the group and below it. [read] */
 enum pressure_level group_pressure_level(const struct group *g);
 

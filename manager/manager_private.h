@@ -160,7 +160,7 @@ struct manager {
 	struct worker *worker;
 	struct attach *attaches;                         /* the first is under way */
 	struct listener *listeners[STATE_MAX_LISTENERS]; /* by place in the state file */
-	unsigned nr_thresholds, listeners_hand;
+	unsigned nr_thresholds, nr_shrinkers, listeners_hand;
 	sd_event_source *threshold_timer;
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
@@ -367,18 +367,29 @@ void listeners_end(struct manager *m, struct listener *list);
 void listeners_free(struct manager *m);
 void listener_remove(struct manager *m, struct listener *l);
 void listener_notify(struct listener *l);
+/* Does who registered it still have its eventfd? */
+bool listener_is_held(struct listener *l);
 /* Those of a kind, of g and all groups below it. */
 void listeners_notify(struct group *top, enum listener_kind kind);
 
 /* ---- threshold.c ---- */
 int thresholds_new(struct manager *m);
+void thresholds_adopt(struct manager *m); /* there may be some of an earlier server */
 /* l is new; its group has just been counted. */
 void threshold_begin(struct manager *m, struct listener *l);
 /* g's usage is fresh. */
 void thresholds_check(struct group *g);
 
+/* ---- shrink.c ---- */
+/*
+ * Have the shrinkers of g and of all groups below it asked for so many pages; of the root, its own
+ * only. Pages that they were asked for.
+ */
+uint64_t group_ask(struct manager *m, struct group *g, uint64_t nr_pages);
+
 /* ---- pressure.c ---- */
-void group_add_pressure(struct group *g, uint64_t scanned, uint64_t reclaimed);
+/* A round of g's reclaim looked at so many pages, and got so many back. */
+void group_add_pressure(struct manager *m, struct group *g, uint64_t scanned, uint64_t reclaimed);
 
 /* ---- background.c ---- */
 uint64_t watermarks_pack(unsigned high, unsigned low);

@@ -164,7 +164,7 @@ void group_oom(struct manager *m, struct group *g)
 		group_count_event(g, GROUP_EVENT_OOM, 1);
 		listeners_notify(g, LISTENER_OOM);
 		/* However small the group: that all that was looked at stayed is the window. */
-		group_add_pressure(g, PRESSURE_WINDOW, 0);
+		group_add_pressure(m, g, PRESSURE_WINDOW, 0);
 	}
 	if (!atomic_get(&g->record->oom_kill_disable)) {
 		p = choose_victim(m, g);

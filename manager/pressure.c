@@ -30,11 +30,28 @@ static bool tell(struct group *g, enum pressure_level level, bool below, bool he
 	return told;
 }
 
-void group_add_pressure(struct group *g, uint64_t scanned, uint64_t reclaimed)
+/* The root has no limit, and so no shortfall but this: what all reclaim looked at and did not get.
+ */
+static void add_to_root(struct manager *m, uint64_t scanned, uint64_t reclaimed)
+{
+	struct group *root = manager_root(m);
+	struct pressure_window sum = root->pressure;
+	enum pressure_level level;
+
+	if (!pressure_add(&root->pressure, scanned, reclaimed, &level))
+		return;
+	sum.scanned += scanned;
+	sum.reclaimed += reclaimed;
+	if (sum.scanned > sum.reclaimed)
+		group_ask(m, root, sum.scanned - sum.reclaimed);
+}
+
+void group_add_pressure(struct manager *m, struct group *g, uint64_t scanned, uint64_t reclaimed)
 {
 	enum pressure_level level;
 	bool heard = false;
 
+	add_to_root(m, scanned, reclaimed);
 	if (!pressure_add(&g->pressure, scanned, reclaimed, &level))
 		return;
 	for (struct group *x = g; x; x = x->parent) {

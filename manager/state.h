@@ -46,6 +46,8 @@ enum group_event {
 	GROUP_EVENT_CACHE_DROPPED,      /* pages of page cache given back */
 	GROUP_EVENT_HIGH,               /* times the high mark was passed */
 	GROUP_EVENT_RECLAIM_BACKGROUND, /* pages got back for that */
+	GROUP_EVENT_SHRINK_ASKED,       /* times applications were asked to free memory */
+	GROUP_EVENT_SHRINK_CHUNKS,      /* chunks they were asked for */
 	GROUP_EVENT_NR,
 };
 

@@ -81,6 +81,12 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+void thresholds_adopt(struct manager *m)
+{
+	if (m->nr_thresholds)
+		arm(m, 0);
+}
+
 /* Registered above it, or below it, nobody is told: only when it is passed from now on. */
 void threshold_begin(struct manager *m, struct listener *l)
 {

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Shrinkers: applications' caches, whose owners are asked over their eventfds to free so many
+ * chunks. As in the 2013 patch what is asked for is taken to be freed: who could not says so by
+ * adding it back. Thread: the manager's loop.
+ */
+#include <string.h>
+
+#include "manager/manager_private.h"
+#include "shrinker/split.h"
+#include "util/util.h"
+
+/*
+ * Asked at a time. Each costs 15 us of the loop, to see whether its owner is still there and to
+ * tell it; those that come after have more to offer than these the next time.
+ */
+#define ASK_MAX 64
+
+/* ---- what can be freed ---- */
+
+static struct listener *find_shrinker(const struct group *g, uint64_t eventfd_id)
+{
+	struct listener *l;
+
+	DL_FOREACH (g->listeners, l)
+		if (l->record->kind == LISTENER_SHRINKER && l->record->eventfd_id == eventfd_id)
+			return l;
+	return NULL;
+}
+
+static uint64_t add_chunks(uint64_t chunks, int64_t more)
+{
+	if (more < 0)
+		return chunks - MIN(chunks, -(uint64_t)more);
+	return MIN(chunks + (uint64_t)more, (uint64_t)INT64_MAX);
+}
+
+int group_adjust_shrinker(struct manager *m, struct group *g, const struct caller *c, int number,
+			  int64_t chunks, uint64_t request)
+{
+	struct eventfd_info info;
+	struct listener *l;
+	int r = eventfd_identify(c->pid, number, &info);
+
+	(void)m;
+	if (r)
+		return r;
+	l = find_shrinker(g, info.id);
+	if (!l)
+		return -ENOENT;
+	if (l->record->last_write == request)
+		return 0;
+	atomic_put(&l->record->chunks, add_chunks(l->record->chunks, chunks));
+	l->record->last_write = request;
+	return 0;
+}
+
+/* ---- asking ---- */
+
+struct ask {
+	size_t nr;
+	struct listener *listener[ASK_MAX];
+	struct shrinker_offer offer[ASK_MAX];
+};
+
+static void ask_collect(struct ask *ask, struct group *top)
+{
+	ask->nr = 0;
+	for (struct group *g = top; g; g = top->parent ? group_next(top, g) : NULL) {
+		struct listener *l;
+
+		DL_FOREACH (g->listeners, l) {
+			const struct listener_record *rec = l->record;
+
+			if (rec->kind != LISTENER_SHRINKER || !rec->chunks)
+				continue;
+			ask->listener[ask->nr] = l;
+			ask->offer[ask->nr] = (struct shrinker_offer){
+				.chunks = rec->chunks,
+				.chunk_bytes = rec->value,
+				.carry_bytes = rec->carry_bytes,
+			};
+			if (++ask->nr == ASK_MAX)
+				return;
+		}
+	}
+}
+
+/* Those of them that are to free something and whose owners have gone go. Whether there were any.
+ */
+static bool ask_drop_gone(struct manager *m, const struct ask *ask)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ask->nr; i++) {
+		if (!ask->offer[i].ask || listener_is_held(ask->listener[i]))
+			continue;
+		listener_remove(m, ask->listener[i]);
+		any = true;
+	}
+	return any;
+}
+
+/* Bytes that its owner was asked for. */
+static uint64_t ask_one(struct manager *m, struct group *top, struct listener *l,
+			const struct shrinker_offer *o)
+{
+	struct listener_record *rec = l->record;
+	int r = o->ask ? eventfd_add(l->fd, o->ask) : 0;
+
+	if (r == -EINTR) { /* somebody means us to wait */
+		listener_remove(m, l);
+		return 0;
+	}
+	if (r)
+		return 0;
+	rec->carry_bytes = o->carry_bytes;
+	if (!o->ask)
+		return 0;
+	atomic_put(&rec->chunks, rec->chunks - o->ask);
+	atomic_inc(&rec->nr_asked, o->ask);
+	group_count_event(top, GROUP_EVENT_SHRINK_ASKED, 1);
+	group_count_event(top, GROUP_EVENT_SHRINK_CHUNKS, o->ask);
+	return o->ask * rec->value;
+}
+
+uint64_t group_ask(struct manager *m, struct group *top, uint64_t nr_pages)
+{
+	struct ask ask;
+	uint64_t bytes = 0;
+
+	if (!m->nr_shrinkers)
+		return 0;
+	do {
+		ask_collect(&ask, top);
+		shrinker_split(ask.offer, ask.nr, pages_to_bytes(nr_pages));
+	} while (ask_drop_gone(m, &ask));
+	for (size_t i = 0; i < ask.nr; i++)
+		bytes += ask_one(m, top, ask.listener[i], &ask.offer[i]);
+	return bytes_to_pages(bytes);
+}

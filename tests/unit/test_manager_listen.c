@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Listeners and shrinkers: who is told of what, how many there may be, who is asked for what. The
+ * eventfds are this process's own. Sizes in pages. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "tests/unit/manager_fixture.h"
+
+#define LIMIT 1000
+
+static const struct caller nobody = {.uid = 65534, .gid = 65534};
+
+static struct caller self(void)
+{
+	return (struct caller){.pid = getpid()};
+}
+
+/* One more registration of the eventfd. */
+static int listen_as(const struct caller *who, struct group *g, int efd,
+		     const struct listener_spec *spec, bool again)
+{
+	struct caller c = {.pid = getpid(), .uid = who->uid};
+	struct eventfd_taken e;
+	int r;
+
+	CU_ASSERT_EQUAL_FATAL(eventfd_take(gettid(), efd, &e), 0);
+	r = group_listen(mgr, g, spec, &c, &e, again);
+	if (e.fd >= 0)
+		close(e.fd);
+	return r;
+}
+
+static int listen_to(struct group *g, int efd, enum listener_kind kind, uint64_t value,
+		     uint32_t mode)
+{
+	const struct listener_spec spec = {kind, value, mode};
+	const struct caller root = self();
+
+	return listen_as(&root, g, efd, &spec, false);
+}
+
+/* What was added to it since the last look. */
+static uint64_t told(int efd)
+{
+	eventfd_t value = 0;
+
+	eventfd_read(efd, &value);
+	return value;
+}
+
+static int eventfd_new(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* ---- listeners ---- */
+
+static void test_threshold(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b");
+	struct fake_process *fp = member_make(b, 100);
+	int efd = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_THRESHOLD, pages_to_bytes(200), 0), 0);
+	CU_ASSERT_EQUAL(told(efd), 0);
+	fp->rss_anon = 199;
+	world_tick(fp);
+	world_step();
+	CU_ASSERT_EQUAL(told(efd), 0);
+	fp->rss_anon = 200;
+	world_tick(fp);
+	world_step();
+	CU_ASSERT_EQUAL(told(efd), 1);
+	fp->rss_anon = 300;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(told(efd), 0);
+	fp->rss_anon = 10;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(told(efd), 1);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, a, "b"), -EBUSY);
+	close(efd);
+}
+
+/* Nobody is counted for it as long as there is none. */
+static void test_timer(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *fp = member_make(a, 100);
+	int efd = eventfd_new(), enabled;
+
+	CU_ASSERT(sd_event_source_get_enabled(mgr->threshold_timer, &enabled) == 0);
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_THRESHOLD, pages_to_bytes(50), 0), 0);
+	CU_ASSERT_EQUAL(told(efd), 0);
+	CU_ASSERT(sd_event_source_get_enabled(mgr->threshold_timer, &enabled) > 0);
+	fp->rss_anon = 10; /* and goes to sleep */
+	while (!told(efd))
+		CU_ASSERT_FATAL(sd_event_run(mgr->event, 30000000) > 0);
+	fake_die(fp);
+	world_run();
+	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "a"), 0);
+	while (sd_event_source_get_enabled(mgr->threshold_timer, &enabled) > 0)
+		CU_ASSERT_FATAL(sd_event_run(mgr->event, 30000000) > 0);
+	close(efd);
+}
+
+static void test_rmdir(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int efd = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_OOM, 0, 0), 0);
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_PRESSURE, PRESSURE_LOW, 0), 0);
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_SHRINKER, 4096, 0), 0);
+	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "a"), 0);
+	CU_ASSERT_EQUAL(told(efd), 3);
+	close(efd);
+}
+
+static void test_oom(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *fp = member_make(a, 500);
+	int parent = eventfd_new(), here = eventfd_new(), late = eventfd_new();
+
+	a->record->oom_kill_disable = 1;
+	world.swap_free = 0;
+	CU_ASSERT_EQUAL(listen_to(a->parent, parent, LISTENER_OOM, 0, 0), 0);
+	CU_ASSERT_EQUAL(listen_to(a, here, LISTENER_OOM, 0, 0), 0);
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_EQUAL(told(here), 1);
+	CU_ASSERT_EQUAL(told(parent), 0);
+	CU_ASSERT_EQUAL(listen_to(a, late, LISTENER_OOM, 0, 0), 0);
+	CU_ASSERT_EQUAL(told(late), 1);
+	close(parent);
+	close(here);
+	close(late);
+}
+
+/* As the kernel's three modes. */
+static void test_pressure(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b");
+	int here = eventfd_new(), once = eventfd_new(), always = eventfd_new(),
+	    local = eventfd_new(), high = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_to(a, once, LISTENER_PRESSURE, PRESSURE_LOW, PRESSURE_DEFAULT), 0);
+	CU_ASSERT_EQUAL(listen_to(a, always, LISTENER_PRESSURE, PRESSURE_LOW, PRESSURE_HIERARCHY),
+			0);
+	CU_ASSERT_EQUAL(listen_to(a, local, LISTENER_PRESSURE, PRESSURE_LOW, PRESSURE_LOCAL), 0);
+	group_add_pressure(mgr, b, PRESSURE_WINDOW, PRESSURE_WINDOW);
+	CU_ASSERT_EQUAL(told(once), 1); /* nobody below heard */
+	CU_ASSERT_EQUAL(told(always), 1);
+	CU_ASSERT_EQUAL(told(local), 0);
+	CU_ASSERT_EQUAL(listen_to(b, here, LISTENER_PRESSURE, PRESSURE_LOW, PRESSURE_DEFAULT), 0);
+	CU_ASSERT_EQUAL(listen_to(b, high, LISTENER_PRESSURE, PRESSURE_MEDIUM, PRESSURE_LOCAL), 0);
+	group_add_pressure(mgr, b, PRESSURE_WINDOW, PRESSURE_WINDOW);
+	CU_ASSERT_EQUAL(told(here), 1);
+	CU_ASSERT_EQUAL(told(high), 0);
+	CU_ASSERT_EQUAL(told(once), 0);
+	CU_ASSERT_EQUAL(told(always), 1);
+	group_add_pressure(mgr, b, PRESSURE_WINDOW, 10);
+	CU_ASSERT_EQUAL(told(high), 1);
+	CU_ASSERT_EQUAL(group_pressure_level(b), PRESSURE_CRITICAL);
+	CU_ASSERT_EQUAL(group_pressure_level(a), PRESSURE_CRITICAL);
+	close(here), close(once), close(always), close(local), close(high);
+}
+
+/* A listener that nobody has any more makes room, and nothing else does. */
+static void test_bounds(void)
+{
+	struct group *g[4];
+	const struct listener_spec spec = {.kind = LISTENER_OOM};
+	const struct caller root = self();
+	int efd = eventfd_new(), other = eventfd_new(), r = 0;
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(g); i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%zu", i);
+		g[i] = group_make(manager_root(mgr), name);
+	}
+	while (!(r = listen_as(&nobody, g[nr / 500], efd, &spec, false)))
+		nr++;
+	CU_ASSERT_EQUAL(r, -ENOSPC);
+	CU_ASSERT_EQUAL(nr, 1024); /* a user's */
+	CU_ASSERT_EQUAL(listen_as(&nobody, g[3], other, &spec, false), -ENOSPC);
+	CU_ASSERT_EQUAL(listen_as(&root, g[3], other, &spec, false), 0);
+	CU_ASSERT_EQUAL(listen_as(&root, g[3], other, &spec, true), 0); /* the same again */
+	CU_ASSERT_EQUAL(g[3]->nr_listeners, 1);
+	for (nr = 0; !(r = listen_as(&root, g[0], other, &spec, false)); nr++)
+		;
+	CU_ASSERT_EQUAL(r, -ENOSPC);
+	CU_ASSERT_EQUAL(nr, 12); /* a group's */
+	close(efd);
+	CU_ASSERT_EQUAL(listen_as(&nobody, g[3], other, &spec, false), 0);
+	close(other);
+}
+
+/* ---- shrinkers ---- */
+
+static void test_register_again(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b");
+	int efd = eventfd_new(), pair;
+	struct caller c = self();
+
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_SHRINKER, 4096, 0), 0);
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_SHRINKER, 8192, 0), -EEXIST);
+	CU_ASSERT_EQUAL(listen_to(b, efd, LISTENER_SHRINKER, 8192, 0), 0);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, efd, 7, 1), 0);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, efd, 7, 1), 0); /* sent again */
+	CU_ASSERT_EQUAL(a->listeners->record->chunks, 7);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, efd, INT64_MIN, 2), 0);
+	CU_ASSERT_EQUAL(a->listeners->record->chunks, 0);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, efd, INT64_MAX, 3), 0);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, efd, INT64_MAX, 4), 0);
+	CU_ASSERT_EQUAL(a->listeners->record->chunks, INT64_MAX);
+	pair = eventfd_new();
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, pair, 1, 5), -ENOENT);
+	close(pair);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, pair, 1, 6), -EBADF);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, a, &c, 0, 1, 7), -EINVAL);
+	close(efd);
+}
+
+static void offer(struct group *g, int efd, uint64_t chunk_bytes, int64_t chunks)
+{
+	static uint64_t request = 100;
+	struct caller c = self();
+
+	CU_ASSERT_EQUAL(listen_to(g, efd, LISTENER_SHRINKER, chunk_bytes, 0), 0);
+	CU_ASSERT_EQUAL(group_adjust_shrinker(mgr, g, &c, efd, chunks, request++), 0);
+}
+
+static void test_ask(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b"),
+		     *c = group_make(manager_root(mgr), "c");
+	int here = eventfd_new(), below = eventfd_new(), beside = eventfd_new(),
+	    root = eventfd_new();
+
+	offer(a, here, 4096, 300);
+	offer(b, below, 4 * 4096, 25);
+	offer(c, beside, 4096, 100);
+	offer(manager_root(mgr), root, 4096, 100);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 40), 40);
+	CU_ASSERT_EQUAL(told(here), 28 + 2); /* 30 of 40 by its part, in whole chunks of both */
+	CU_ASSERT_EQUAL(told(below), 3 - 1 + 0);
+	CU_ASSERT_EQUAL(told(beside), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_SHRINK_ASKED), 2);
+	CU_ASSERT_EQUAL(group_ask(mgr, manager_root(mgr), 10), 10);
+	CU_ASSERT_EQUAL(told(root), 10);
+	CU_ASSERT_EQUAL(told(here) + told(beside), 0);
+	close(below); /* its owner lets go: the other is asked for all of it */
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 1000), 270);
+	CU_ASSERT_EQUAL(told(here), 270);
+	CU_ASSERT_PTR_NULL(b->listeners);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 1000), 0);
+	close(here), close(beside), close(root);
+}
+
+/* One that is full was not asked, and keeps what it offered. */
+static void test_ask_full(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int efd = eventfd_new();
+
+	offer(a, efd, 4096, 10);
+	CU_ASSERT_EQUAL(eventfd_write(efd, UINT64_MAX - 1), 0);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 5), 0);
+	CU_ASSERT_EQUAL(a->listeners->record->chunks, 10);
+	CU_ASSERT_EQUAL(told(efd), UINT64_MAX - 1);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 5), 5);
+	CU_ASSERT_EQUAL(told(efd), 5);
+	close(efd);
+}
+
+static void test_list(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int efd = eventfd_new(), gone = eventfd_new();
+	cleanup_free char *text = NULL;
+	char want[128];
+	size_t len;
+
+	offer(a, gone, 4096, 1);
+	offer(a, efd, 4096, 10);
+	close(gone);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 3), 3);
+	CU_ASSERT_EQUAL(group_shrinkers(mgr, group_id(a), getpid(), &text, &len), 0);
+	snprintf(want, sizeof(want), "%d %d 4096 7 3\n", getpid(), efd);
+	CU_ASSERT_STRING_EQUAL(text, want);
+	CU_ASSERT_EQUAL(group_shrinkers(mgr, 12345, getpid(), &text, &len), -ENODEV);
+	close(efd);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"a threshold is passed either way", test_threshold},
+		{"what is given back without a tick is seen", test_timer},
+		{"a group that goes tells all", test_rmdir},
+		{"out of memory", test_oom},
+		{"pressure and its modes", test_pressure},
+		{"how many there may be", test_bounds},
+		{"a shrinker is one eventfd's", test_register_again},
+		{"who is asked for what", test_ask},
+		{"an eventfd that is full", test_ask_full},
+		{"the list of shrinkers", test_list},
+		CU_TEST_INFO_NULL,
+	};
+
+	return run_tests("listeners", tests);
+}
