@@ -54,6 +54,16 @@ static int eventfd_new(void)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
+/* Its owner lets go. What the manager has of it is open in this very process: so it is another that
+ * had it, and has ended. */
+static void let_go(int efd)
+{
+	close(efd);
+	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++)
+		if (mgr->listeners[i] && mgr->listeners[i]->record->number == efd)
+			mgr->listeners[i]->record->tgid = INT32_MAX;
+}
+
 /* ---- listeners ---- */
 
 static void test_threshold(void)
@@ -194,7 +204,7 @@ static void test_bounds(void)
 		;
 	CU_ASSERT_EQUAL(r, -ENOSPC);
 	CU_ASSERT_EQUAL(nr, 12); /* a group's */
-	close(efd);
+	let_go(efd);
 	CU_ASSERT_EQUAL(listen_as(&nobody, g[3], other, &spec, false), 0);
 	close(other);
 }
@@ -246,15 +256,15 @@ static void test_ask(void)
 	offer(b, below, 4 * 4096, 25);
 	offer(c, beside, 4096, 100);
 	offer(manager_root(mgr), root, 4096, 100);
-	CU_ASSERT_EQUAL(group_ask(mgr, a, 40), 40);
-	CU_ASSERT_EQUAL(told(here), 28 + 2); /* 30 of 40 by its part, in whole chunks of both */
-	CU_ASSERT_EQUAL(told(below), 3 - 1 + 0);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 40), 38); /* 30, and 10 in chunks of 4 */
+	CU_ASSERT_EQUAL(told(here), 30);
+	CU_ASSERT_EQUAL(told(below), 2);
 	CU_ASSERT_EQUAL(told(beside), 0);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_SHRINK_ASKED), 2);
 	CU_ASSERT_EQUAL(group_ask(mgr, manager_root(mgr), 10), 10);
 	CU_ASSERT_EQUAL(told(root), 10);
 	CU_ASSERT_EQUAL(told(here) + told(beside), 0);
-	close(below); /* its owner lets go: the other is asked for all of it */
+	let_go(below); /* its owner lets go: the other is asked for all of it */
 	CU_ASSERT_EQUAL(group_ask(mgr, a, 1000), 270);
 	CU_ASSERT_EQUAL(told(here), 270);
 	CU_ASSERT_PTR_NULL(b->listeners);
@@ -288,7 +298,7 @@ static void test_list(void)
 
 	offer(a, gone, 4096, 1);
 	offer(a, efd, 4096, 10);
-	close(gone);
+	let_go(gone);
 	CU_ASSERT_EQUAL(group_ask(mgr, a, 3), 3);
 	CU_ASSERT_EQUAL(group_shrinkers(mgr, group_id(a), getpid(), &text, &len), 0);
 	snprintf(want, sizeof(want), "%d %d 4096 7 3\n", getpid(), efd);
