@@ -118,6 +118,40 @@ static int limit_write(const struct file_write *w)
 	return -EINPROGRESS;
 }
 
+static int soft_limit_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, atomic_get(&group_record(g)->soft_limit));
+}
+
+static int soft_limit_write(const struct file_write *w)
+{
+	uint64_t bytes;
+	int r = parse_bytes(w->text, &bytes);
+
+	if (r < 0)
+		return r;
+	group_set_soft_limit(w->manager, w->group, bytes);
+	return 0;
+}
+
+static int reclaim_write(const struct file_write *w)
+{
+	uint64_t bytes;
+	int r = parse_bytes(w->text, &bytes);
+
+	if (r < 0)
+		return r;
+	group_reclaim_bytes(w->manager, w->group, bytes, w->done, w->userdata);
+	return -EINPROGRESS;
+}
+
+/* Whatever is written. */
+static int force_empty_write(const struct file_write *w)
+{
+	group_force_empty(w->manager, w->group, w->done, w->userdata);
+	return -EINPROGRESS;
+}
+
 static int failcnt_read(const struct group *g, char **ret, size_t *ret_len)
 {
 	return text_u64(ret, ret_len, atomic_get(&counter_of(g)->failcnt));
@@ -276,6 +310,9 @@ static const struct control_file table[] = {
 	{"memory.watermarks", 0644, .read = watermarks_read, .write = watermarks_write},
 	{"memory.mempressure.shrinker", 0644, .is_list = true, .scan = shrinker_scan,
 	 .write = shrinker_write, .event = event_shrinker},
+	{"memory.reclaim", 0200, .write = reclaim_write},
+	{"memory.force_empty", 0200, .write = force_empty_write},
+	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -99,6 +99,7 @@ void background_arm(struct manager *m, struct group *g, int64_t room)
 static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 {
 	g->background = BACKGROUND_OFF;
+	g->to_soft_limit = false;
 	g->wake_not_below = g->usage + growth;
 	background_arm(m, g, lease_slot_get_room(m->lease, g->slot));
 }
@@ -106,14 +107,15 @@ static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 /* ---- rounds ---- */
 
 /*
- * The high mark was passed by shortfall pages over the low one, and nothing has been paged out for
- * that yet. True: page out now. False: background_page_out() will be called later, once.
+ * The high mark was passed, or the soft limit, which is why shortfall pages are to be had, and
+ * nothing has been paged out for that yet. True: page out now. False: background_page_out() will be
+ * called later, once.
  */
 static bool group_on_high_mark(struct manager *m, struct group *g, uint64_t shortfall)
 {
 	(void)m;
+	(void)g;
 	(void)shortfall;
-	group_count_event(g, GROUP_EVENT_HIGH, 1);
 	return true;
 }
 
@@ -121,27 +123,41 @@ static void round_begin(struct manager *m, struct group *g, uint64_t shortfall)
 {
 	g->background = BACKGROUND_ASKED;
 	g->nr_batches = 0;
+	if (!g->to_soft_limit)
+		group_count_event(g, GROUP_EVENT_HIGH, 1);
 	if (group_on_high_mark(m, g, shortfall))
 		background_page_out(m, g);
+}
+
+/* Pages over what the round is for: the low mark, or the soft limit. */
+static uint64_t excess(const struct group *g)
+{
+	uint64_t high, goal;
+
+	if (g->to_soft_limit)
+		goal = bytes_to_pages(atomic_get(&g->record->soft_limit));
+	else if (!marks(g, &high, &goal))
+		return 0;
+	return g->usage - MIN(g->usage, goal);
 }
 
 /* Usage is fresh. Another batch, or this was the last. */
 static void next_batch(struct manager *m, struct group *g)
 {
-	uint64_t high, low;
+	uint64_t nr_pages = excess(g);
 
 	if (g->job) /* it goes on when that is done */
 		return;
-	if (!marks(g, &high, &low) || g->usage <= low) {
+	if (!nr_pages) {
 		sleep_on(m, g, 0);
-		return;
-	}
-	if (g->nr_batches++ >= ROUND_BATCHES) {
-		round_begin(m, g, g->usage - low);
-		return;
-	}
-	if (job_reclaim(m, g, MIN(g->usage - low, BATCH_PAGES), JOB_BACKGROUND))
+	} else if (g->nr_batches++ >= ROUND_BATCHES) {
+		if (g->to_soft_limit)
+			sleep_on(m, g, 0); /* as long as the machine does not ask again */
+		else
+			round_begin(m, g, nr_pages);
+	} else if (job_reclaim(m, g, MIN(nr_pages, BATCH_PAGES), JOB_BACKGROUND)) {
 		sleep_on(m, g, step(g));
+	}
 }
 
 void background_page_out(struct manager *m, struct group *g)
@@ -175,6 +191,18 @@ void background_go_on(struct manager *m, struct group *g, bool progress)
 
 /* ---- the mark ---- */
 
+/* One above or below g: it takes from the same processes, and both would take what one is to. */
+static bool round_nearby(const struct group *top)
+{
+	for (const struct group *g = top->parent; g; g = g->parent)
+		if (g->background != BACKGROUND_OFF)
+			return true;
+	for (const struct group *g = top; g; g = group_next(top, g))
+		if (g->background != BACKGROUND_OFF)
+			return true;
+	return false;
+}
+
 static void look(struct manager *m, struct group *g)
 {
 	uint64_t high, low;
@@ -182,7 +210,7 @@ static void look(struct manager *m, struct group *g)
 	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low))
 		return;
 	group_true_up(m, g);
-	if (g->usage <= high || g->usage < g->wake_not_below)
+	if (g->usage <= high || g->usage < g->wake_not_below || round_nearby(g))
 		sleep_on(m, g, step(g));
 	else
 		round_begin(m, g, g->usage - low);
@@ -203,4 +231,15 @@ void background_on_count(struct manager *m, struct group *g)
 	if (g->background == BACKGROUND_OFF && marks(g, &high, &low) && g->usage > high &&
 	    g->usage >= g->wake_not_below)
 		look(m, g);
+}
+
+void background_to_soft_limit(struct manager *m, struct group *g)
+{
+	if (round_nearby(g))
+		return;
+	group_true_up(m, g);
+	if (g->usage <= bytes_to_pages(atomic_get(&g->record->soft_limit)))
+		return;
+	g->to_soft_limit = true;
+	round_begin(m, g, excess(g));
 }

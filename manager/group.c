@@ -321,6 +321,8 @@ void groups_free(struct manager *m)
 		if (m->groups[slot])
 			HASH_CLEAR(hh, m->groups[slot]->children);
 	for (uint32_t slot = 0; slot < STATE_MAX_GROUPS; slot++) {
+		if (m->groups[slot])
+			requests_forget(m->groups[slot]);
 		free(m->groups[slot]);
 		m->groups[slot] = NULL;
 	}
@@ -356,6 +358,7 @@ int group_rmdir(struct manager *m, struct group *parent, const char *name)
 	if (r)
 		return r;
 	group_limit_fail(g, -ENODEV);
+	requests_fail(g, -ENODEV);
 	group_orphan_members(m, g);
 	/* What page cache is left is the parent's from now on; its counters had it already. */
 	lease_files_move(m->lease, g->slot, parent->slot);

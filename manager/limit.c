@@ -323,12 +323,13 @@ static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 	if (!g)
 		return progress;
 	group_count_event(g,
-			  j->purpose == JOB_DIRECT ? GROUP_EVENT_RECLAIM_DIRECT
-						   : GROUP_EVENT_RECLAIM_BACKGROUND,
+			  j->purpose == JOB_BACKGROUND ? GROUP_EVENT_RECLAIM_BACKGROUND
+						       : GROUP_EVENT_RECLAIM_DIRECT,
 			  j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
-	group_add_pressure(m, g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
+	if (j->purpose != JOB_REQUEST) /* that is nobody's need, and none in the kernel */
+		group_add_pressure(m, g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
 	return progress;
 }
 
@@ -345,5 +346,6 @@ void reclaim_done(struct manager *m, struct job *j)
 		limit_go_on(m, g, progress || !direct);
 	else
 		reclaim_go_on(m, g, progress || !direct);
+	requests_go_on(m, g, j);
 	background_go_on(m, g, progress);
 }

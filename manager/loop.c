@@ -303,6 +303,8 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = groups_adopt(m);
 	if (r >= 0)
+		soft_limits_watch(m);
+	if (r >= 0)
 		r = add_sources(m);
 	return r < 0 ? r : 0;
 }
@@ -356,6 +358,7 @@ struct manager *manager_free(struct manager *m)
 	sd_event_source_unref(m->threshold_timer);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);
+	sd_event_source_unref(m->pressure_source);
 	sd_event_unref(m->event);
 	if (m->requests_fd >= 0)
 		close(m->requests_fd);

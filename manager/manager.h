@@ -212,6 +212,17 @@ enum pressure_level group_pressure_level(const struct group *g);
  * root, which has no limit. */
 int group_set_watermarks(struct manager *m, struct group *g, uint64_t high, uint64_t low);
 
+/*
+ * Reclaim so much now: done(0), or done(-EAGAIN) when it fell short, as group_set_limit() calls it.
+ * Of the root: of all groups.
+ */
+void group_reclaim_bytes(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
+			 void *userdata);
+/* All that can be had: done(0) also when that is nothing. Root -EINVAL. */
+void group_force_empty(struct manager *m, struct group *g, group_done_fn done, void *userdata);
+/* Rounded down to pages here. Whatever the group uses. */
+void group_set_soft_limit(struct manager *m, struct group *g, uint64_t bytes);
+
 int group_reset_failcnt(struct manager *m, struct group *g);
 int group_reset_max_usage(struct manager *m, struct group *g); /* to the present usage */
 int group_set_swappiness(struct manager *m, struct group *g,

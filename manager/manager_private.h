@@ -127,6 +127,7 @@ struct group {
 	struct pressure_window pressure;
 	struct job *job; /* reclaim under way for this group */
 	enum background background;
+	bool to_soft_limit;      /* it is for that, not for the low mark */
 	unsigned nr_batches;     /* of this round */
 	uint64_t wake_not_below; /* usage that has proven to be of no interest to it */
 	unsigned squeeze;        /* its reserve is halved so often */
@@ -135,13 +136,15 @@ struct group {
 	bool oom;                /* nothing left to reclaim, nobody killed */
 	bool try_again;          /* reclaim once more when the retry timer runs out */
 
-	bool limit_pending; /* a write of the limit waits for reclaim */
+	struct reclaim_request *requests; /* the first is served */
+	bool limit_pending;               /* a write of the limit waits for reclaim */
 	uint64_t limit_wanted_bytes;
 	group_done_fn limit_done;
 	void *limit_userdata;
 };
 
 struct worker;
+struct reclaim_request;
 
 struct manager {
 	struct manager_config config;
@@ -151,6 +154,8 @@ struct manager {
 	sd_event *event;
 	sd_event_source *retry; /* looks again at groups that wait with nothing under way */
 	sd_event_source *keeper_source;
+	sd_event_source *pressure_source;       /* soft_limit.c; NULL: not wanted yet */
+	bool no_pressure;                       /* cannot be had */
 	pthread_rwlock_t lock;                  /* shape */
 	struct group *groups[STATE_MAX_GROUPS]; /* shape: by slot */
 	struct process *processes;              /* shape: by tgid */
@@ -399,10 +404,23 @@ void background_arm(struct manager *m, struct group *g, int64_t room);
 void group_on_wake(struct manager *m, const struct lease_record *r);
 /* g->usage is right now, by a count of what charges do not see. */
 void background_on_count(struct manager *m, struct group *g);
+/* The machine is short of memory: a round down to the soft limit, if there is none under way. */
+void background_to_soft_limit(struct manager *m, struct group *g);
 /* What comes before the page-out is over. Nothing if the round has ended meanwhile. */
 void background_page_out(struct manager *m, struct group *g);
 /* A job of g's is done, it got something back or not, and nobody who waits began another. */
 void background_go_on(struct manager *m, struct group *g, bool progress);
+
+/* ---- reclaim_request.c ---- */
+/* A job of g's is done, and nobody at the limit began another. */
+void requests_go_on(struct manager *m, struct group *g, const struct job *j);
+void requests_fail(struct group *g, int error);
+void requests_forget(struct group *g); /* nobody is there to be told any more */
+
+/* ---- soft_limit.c ---- */
+/* Be told of pressure, if there are soft limits. */
+void soft_limits_watch(struct manager *m);
+void soft_limits_on_pressure(struct manager *m);
 
 /* ---- oom.c ---- */
 /* Nothing could be reclaimed for g. */
@@ -440,9 +458,10 @@ void attaches_free(struct manager *m); /* nobody waits for them any more */
 
 int worker_new(struct manager *m, struct worker **ret);
 struct worker *worker_free(struct worker *w);
-/* Who waits for a reclaim: members at the limit, the writer of a limit, or nobody. */
-enum job_purpose { JOB_DIRECT, JOB_BACKGROUND };
 enum job_kind { JOB_RECLAIM, JOB_KILL, JOB_ATTACH };
+/* Who waits for a reclaim: members at the limit and the writer of a limit, who asked for it, or
+ * nobody. */
+enum job_purpose { JOB_DIRECT, JOB_REQUEST, JOB_BACKGROUND };
 struct job {
 	enum job_kind kind;
 	enum job_purpose purpose;

@@ -85,6 +85,9 @@ undo() { # KIND VALUE
 	zram)
 		[ -e "/sys/block/zram$2" ] && echo "$2" >/sys/class/zram-control/hot_remove
 		;;
+	mount)
+		! grep -q " $2 " /proc/self/mountinfo || umount -l "$2"
+		;;
 	hierarchy)
 		hierarchy_clear "$2"
 		;;

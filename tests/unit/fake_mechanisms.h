@@ -69,6 +69,7 @@ struct fake_world {
 	uint64_t swap_free;
 	uint64_t page_out_max; /* that one call gets back; 0: no such bound */
 	uint64_t tick_pages;   /* 0: nothing is charged by time */
+	bool is_short;         /* the machine, of memory: 9 % of it is available, not 10 % */
 
 	/* What calls say from now on; 0: as usual. */
 	int attach_error, mkdir_error, rmdir_error, rename_error, children_error, arm_error,

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reclaim that somebody asks for by writing a file: memory.reclaim, memory.force_empty. One at a
+ * time in a group, in batches, so that a member that meets the limit meanwhile waits for one at
+ * most. There are never more of them than writes under way. Sizes in pages. Thread: the manager's
+ * loop.
+ */
+#include "manager/manager_private.h"
+#include "util/util.h"
+
+#define BATCH_PAGES 2048 /* as at a limit hit: somebody waits for it */
+
+struct reclaim_request {
+	struct reclaim_request *prev, *next; /* group.requests */
+	uint64_t wanted, got;
+	int short_error; /* what it is to get less */
+	group_done_fn done;
+	void *userdata;
+};
+
+static void request_end(struct group *g, struct reclaim_request *r, int error)
+{
+	DL_DELETE(g->requests, r);
+	r->done(error, r->userdata);
+	free(r);
+}
+
+void requests_fail(struct group *g, int error)
+{
+	while (g->requests)
+		request_end(g, g->requests, error);
+}
+
+void requests_forget(struct group *g)
+{
+	struct reclaim_request *r, *next;
+
+	DL_FOREACH_SAFE (g->requests, r, next)
+		free(r);
+	g->requests = NULL;
+}
+
+static void request_begin(struct manager *m, struct group *g)
+{
+	while (g->requests && !g->job) {
+		struct reclaim_request *r = g->requests;
+		int error = job_reclaim(m, g, MIN(r->wanted - r->got, BATCH_PAGES), JOB_REQUEST);
+
+		if (error)
+			request_end(g, r, error);
+	}
+}
+
+void requests_go_on(struct manager *m, struct group *g, const struct job *j)
+{
+	struct reclaim_request *r = g->requests;
+
+	if (j->purpose == JOB_REQUEST && r) {
+		uint64_t got = j->nr_dropped + j->nr_paged_out;
+
+		r->got += got;
+		if (r->got >= r->wanted)
+			request_end(g, r, 0);
+		else if (!got)
+			request_end(g, r, r->short_error);
+	}
+	request_begin(m, g);
+}
+
+static void group_request(struct manager *m, struct group *g, uint64_t wanted, int short_error,
+			  group_done_fn done, void *userdata)
+{
+	struct reclaim_request *r = wanted ? calloc(1, sizeof(*r)) : NULL;
+
+	if (!r) {
+		done(wanted ? -ENOMEM : 0, userdata);
+		return;
+	}
+	*r = (struct reclaim_request){
+		.wanted = wanted, .short_error = short_error, .done = done, .userdata = userdata};
+	DL_APPEND(g->requests, r);
+	request_begin(m, g);
+}
+
+void group_reclaim_bytes(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
+			 void *userdata)
+{
+	group_request(m, g, bytes_to_pages(bytes), -EAGAIN, done, userdata);
+}
+
+void group_force_empty(struct manager *m, struct group *g, group_done_fn done, void *userdata)
+{
+	if (!g->parent) {
+		done(-EINVAL, userdata);
+		return;
+	}
+	group_true_up(m, g);
+	group_request(m, g, g->usage, 0, done, userdata);
+}
