@@ -4,7 +4,7 @@
 
 # What building takes.
 PACKAGES_BUILD=(
-	autoconf automake bpftool clang gcc libbpf-dev libc6-dev libfuse3-dev libinih-dev libsmartcols-dev
+	autoconf automake bpftool clang gcc libbpf-dev libc6-dev libfuse3-dev libinih-dev libmount-dev libsmartcols-dev
 	libsystemd-dev make pkg-config uthash-dev
 )
 # What a running daemon and its swap take, beyond that.

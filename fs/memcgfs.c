@@ -29,6 +29,7 @@ struct daemon {
 	struct options options;
 	struct config config;
 	char *mountpoint;
+	enum config_hierarchy hierarchy_kind; /* what auto came to */
 	struct statedir *statedir;
 	struct state *state;
 	struct lease *lease;
@@ -46,10 +47,11 @@ static void log_start(const struct daemon *d)
 {
 	int bpf_error = lease_get_bpf_error(d->lease);
 
-	log_info("serving %s: hierarchy named%s, name=%s; stop %s%s%s; page cache is %s",
-		 d->mountpoint, d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "",
-		 d->config.name, lease_stop_name(lease_get_stop(d->lease)),
-		 bpf_error ? ", no BPF: " : "", bpf_error ? strerror(-bpf_error) : "",
+	log_info("serving %s: hierarchy %s%s, name=%s; stop %s%s%s; page cache is %s",
+		 d->mountpoint, config_hierarchy_name(d->hierarchy_kind),
+		 d->config.hierarchy == HIERARCHY_AUTO ? " (auto)" : "", d->config.name,
+		 lease_stop_name(lease_get_stop(d->lease)), bpf_error ? ", no BPF: " : "",
+		 bpf_error ? strerror(-bpf_error) : "",
 		 lease_has_page_cache(d->lease) ? "charged" : "not charged");
 }
 
@@ -113,10 +115,34 @@ static int check_pid_namespace(void)
 	return -EOPNOTSUPP;
 }
 
+static void choose_hierarchy(struct daemon *d)
+{
+	d->hierarchy_kind = d->config.hierarchy;
+	if (d->hierarchy_kind == HIERARCHY_AUTO)
+		d->hierarchy_kind = hierarchy_over_is_at(d->mountpoint) ? HIERARCHY_OVER
+									: HIERARCHY_NAMED;
+}
+
+/* Groups of one hierarchy are not another's, whatever they are called. */
+static int open_statedir(struct daemon *d)
+{
+	cleanup_free char *name = NULL;
+
+	if (d->hierarchy_kind == HIERARCHY_NAMED)
+		return statedir_open(&d->statedir, d->config.state_dir, d->config.name);
+	if (asprintf(&name, "%s:%s", d->config.name, config_hierarchy_name(d->hierarchy_kind)) <
+	    0) {
+		name = NULL;
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	return statedir_open(&d->statedir, d->config.state_dir, name);
+}
+
 static int setup_state(struct daemon *d)
 {
 	const char *path;
-	int err = statedir_open(&d->statedir, d->config.state_dir, d->config.name);
+	int err = open_statedir(d);
 
 	if (err < 0)
 		return err;
@@ -166,19 +192,27 @@ static int setup_lease(struct daemon *d)
 	return err;
 }
 
+static int setup_hierarchy(struct daemon *d)
+{
+	if (d->hierarchy_kind == HIERARCHY_OVER)
+		return hierarchy_open_over(&d->hierarchy, d->mountpoint);
+	return hierarchy_mount_named(&d->hierarchy, d->mountpoint, d->config.name);
+}
+
 static int setup(struct daemon *d)
 {
 	int err = check_pid_namespace();
 
 	if (err < 0)
 		return err;
+	choose_hierarchy(d);
 	err = setup_state(d);
 	if (err < 0)
 		return err;
 	err = setup_lease(d);
 	if (err < 0)
 		return err;
-	err = hierarchy_mount_named(&d->hierarchy, d->mountpoint, d->config.name);
+	err = setup_hierarchy(d);
 	if (err < 0)
 		return err;
 	d->fuse_fd = fs_mount(d->mountpoint, d->config.mount_options, &d->dev);
@@ -192,21 +226,6 @@ static int setup(struct daemon *d)
 }
 
 /* ---- taking down ---- */
-
-/* Groups that are left live on in the kernel, and with the state file the next daemon adopts them.
- */
-static bool has_groups(struct hierarchy *h)
-{
-	char **names;
-	size_t nr;
-
-	if (hierarchy_children(h, "", &names, &nr) < 0)
-		return true;
-	for (size_t i = 0; i < nr; i++)
-		free(names[i]);
-	free(names);
-	return nr > 0;
-}
 
 /* Also after a set-up that failed half-way. */
 static void take_down(void *userdata)
@@ -223,9 +242,11 @@ static void take_down(void *userdata)
 	}
 	if (d->lease)
 		lease_release(d->lease);
-	remove = d->hierarchy ? !has_groups(d->hierarchy)
+	/* Groups that are left live on in the kernel, and with the state file the next daemon
+	 * adopts them. */
+	remove = d->hierarchy ? !state_has_groups(d->state)
 			      : d->statedir && statedir_is_new(d->statedir);
-	d->hierarchy = hierarchy_unmount(d->hierarchy);
+	d->hierarchy = hierarchy_end(d->hierarchy);
 	d->lease = lease_free(d->lease);
 	d->state = state_close(d->state);
 	if (remove)
@@ -338,9 +359,10 @@ static int occupy_standard_fds(void)
 
 static int check_hierarchy(enum config_hierarchy hierarchy)
 {
-	if (hierarchy == HIERARCHY_AUTO || hierarchy == HIERARCHY_NAMED)
+	if (hierarchy == HIERARCHY_AUTO || hierarchy == HIERARCHY_OVER ||
+	    hierarchy == HIERARCHY_NAMED)
 		return 0;
-	log_error("this version does not have --hierarchy=%s; it has auto and named",
+	log_error("this version does not have --hierarchy=%s; it has auto, over and named",
 		  config_hierarchy_name(hierarchy));
 	return -EOPNOTSUPP;
 }

@@ -114,9 +114,9 @@ static int lock_name(struct statedir *d)
 static void log_lock_error(const char *dir, const char *name, int err)
 {
 	if (err == -EWOULDBLOCK)
-		log_error("another memcgfs runs with --name=%s (state directory %s); give this one "
+		log_error("another memcgfs has the state %s/%s: give this one "
 			  "another --name",
-			  name, dir);
+			  dir, name);
 	else
 		log_error("cannot use the state directory %s/%s: %s", dir, name, strerror(-err));
 }

@@ -2,25 +2,14 @@
 /*
  * A server's start: the groups that the state file and the hierarchy know, and the processes in
  * them, become groups and processes again. What the hierarchy has decides which groups there are;
- * the state file has their settings. Thread: the manager's loop, before it runs.
+ * the state file has their settings, and in a hierarchy that others use as well it tells which are
+ * ours. Thread: the manager's loop, before it runs.
  */
 #include <string.h>
 
 #include "manager/manager_private.h"
 #include "util/log.h"
 #include "util/util.h"
-
-/* The record that an earlier server had for this child, or -ENOENT. */
-static int find_record(struct manager *m, uint32_t parent, const char *name)
-{
-	for (uint32_t slot = 1; slot < STATE_MAX_GROUPS; slot++) {
-		const struct group_record *rec = &m->state->group[slot];
-
-		if (rec->in_use && rec->parent == parent && !strcmp(rec->name, name))
-			return (int)slot;
-	}
-	return -ENOENT;
-}
 
 static void strings_free(char **strings, size_t nr)
 {
@@ -77,47 +66,88 @@ void groups_reconcile(struct manager *m)
 	}
 }
 
-static int adopt_group(struct manager *m, struct group *parent, const char *name, bool fresh_map,
-		       struct group **ret)
-{
-	int slot = find_record(m, parent->slot, name), r;
+static int adopt_children(struct manager *m, struct group *parent, bool fresh_map);
 
-	if (slot < 0) {
-		r = group_adopt_new(m, parent, name, ret);
-		if (!r)
-			log_info("group %s was found without settings", name);
-		return r;
-	}
-	*ret = group_adopt_record(m, (uint32_t)slot, parent);
-	if (!*ret)
-		return -ENOMEM;
-	if (fresh_map)
-		lease_slot_init(m->lease, (uint32_t)slot, parent->slot);
-	return 0;
+static int adopt_below(struct manager *m, struct group *g, const char *path, bool fresh_map)
+{
+	int r = adopt_members(m, g, path);
+
+	return r ? r : adopt_children(m, g, fresh_map);
 }
 
-static int adopt_children(struct manager *m, struct group *parent, const char *path, bool fresh_map)
+/*
+ * A record is of a group that is there under its name. One of that name made anew by somebody else
+ * has another id; one that has none yet was made by a server that died over it.
+ */
+static int adopt_record(struct manager *m, struct group *parent, uint32_t slot, bool fresh_map)
 {
+	struct group_record *rec = &m->state->group[slot];
+	cleanup_free char *path = group_child_path(parent, rec->name);
+	struct group *g;
+	uint64_t id;
+	int r = path ? hierarchy_get_id(m->hierarchy, path, &id) : -ENOMEM;
+
+	if (r == -ENOENT || r == -ENOTDIR || (!r && rec->hierarchy_id && rec->hierarchy_id != id))
+		return 0;
+	if (r)
+		return r;
+	rec->hierarchy_id = id;
+	g = group_adopt_record(m, slot, parent);
+	if (!g)
+		return -ENOMEM;
+	if (fresh_map)
+		lease_slot_init(m->lease, slot, parent->slot);
+	return adopt_below(m, g, path, fresh_map);
+}
+
+static int adopt_records(struct manager *m, struct group *parent, bool fresh_map)
+{
+	int r = 0;
+
+	for (uint32_t slot = 1; !r && slot < STATE_MAX_GROUPS; slot++) {
+		const struct group_record *rec = &m->state->group[slot];
+
+		if (rec->in_use && rec->parent == parent->slot && !m->groups[slot])
+			r = adopt_record(m, parent, slot, fresh_map);
+	}
+	return r;
+}
+
+/* A group that the hierarchy has and the state file has not. */
+static int adopt_found(struct manager *m, struct group *parent, const char *name, bool fresh_map)
+{
+	cleanup_free char *path = group_child_path(parent, name);
+	struct group *g;
+	int r = path ? group_adopt_new(m, parent, name, &g) : -ENOMEM;
+
+	if (!r)
+		r = hierarchy_get_id(m->hierarchy, path, &g->record->hierarchy_id);
+	if (r)
+		return r;
+	log_info("group %s was found without settings", name);
+	return adopt_below(m, g, path, fresh_map);
+}
+
+static int adopt_rest(struct manager *m, struct group *parent, bool fresh_map)
+{
+	cleanup_free char *path = group_path(parent);
 	char **names = NULL;
 	size_t nr = 0;
-	int r = hierarchy_children(m->hierarchy, path, &names, &nr);
+	int r = path ? hierarchy_children(m->hierarchy, path, &names, &nr) : -ENOMEM;
 
-	for (size_t i = 0; !r && i < nr; i++) {
-		struct group *g;
-		cleanup_free char *below = NULL;
-
-		if (strlen(names[i]) > STATE_NAME_MAX) /* cannot have been made through us */
-			continue;
-		r = adopt_group(m, parent, names[i], fresh_map, &g);
-		if (r)
-			break;
-		below = group_path(g);
-		r = below ? adopt_members(m, g, below) : -ENOMEM;
-		if (!r)
-			r = adopt_children(m, g, below, fresh_map);
-	}
+	for (size_t i = 0; !r && i < nr; i++)
+		/* What is longer cannot have been made through us. */
+		if (strlen(names[i]) <= STATE_NAME_MAX && !group_child(parent, names[i]))
+			r = adopt_found(m, parent, names[i], fresh_map);
 	strings_free(names, nr);
 	return r;
+}
+
+static int adopt_children(struct manager *m, struct group *parent, bool fresh_map)
+{
+	int r = adopt_records(m, parent, fresh_map);
+
+	return r || hierarchy_is_shared(m->hierarchy) ? r : adopt_rest(m, parent, fresh_map);
 }
 
 /* Records of groups that the hierarchy no longer has. */
@@ -162,7 +192,7 @@ int groups_adopt(struct manager *m)
 	r = lineage_adopt(m);
 	if (r)
 		return r;
-	r = adopt_children(m, manager_root(m), "", fresh_map);
+	r = adopt_children(m, manager_root(m), fresh_map);
 	if (r)
 		return r;
 	rearm_rest(m);

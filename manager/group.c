@@ -155,7 +155,7 @@ struct group *group_by_path(struct manager *m, const char *path)
 	return g;
 }
 
-static char *child_path(const struct group *parent, const char *name)
+char *group_child_path(const struct group *parent, const char *name)
 {
 	cleanup_free char *above = group_path(parent);
 	char *path;
@@ -262,13 +262,15 @@ int group_mkdir(struct manager *m, struct group *parent, const char *name, mode_
 		return -EEXIST;
 	if (group_depth(parent) + 1 >= LEASE_MAX_DEPTH)
 		return -EAGAIN; /* as the kernel says past cgroup.max.depth */
-	path = child_path(parent, name);
+	path = group_child_path(parent, name);
 	if (!path)
 		return -ENOMEM;
 	g = group_new(m, parent, name, &r);
 	if (!g)
 		return r;
 	r = hierarchy_mkdir(m->hierarchy, path);
+	if (!r)
+		r = hierarchy_get_id(m->hierarchy, path, &g->record->hierarchy_id);
 	if (r) {
 		uint32_t slot = g->slot;
 
@@ -391,7 +393,7 @@ int group_rename(struct manager *m, struct group *parent, const char *name,
 	if (group_child(parent, new_name))
 		return -EEXIST;
 	path = group_path(g);
-	new_path = child_path(parent, new_name);
+	new_path = group_child_path(parent, new_name);
 	if (!path || !new_path)
 		return -ENOMEM;
 	r = hierarchy_rename(m->hierarchy, path, new_path);

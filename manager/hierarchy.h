@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel hierarchy that holds membership: a named cgroup v1 hierarchy without controllers.
- * Groups are named by their path below its root ("" is the root, "a/b" a group). Reached through a
- * descriptor opened before the tree is mounted over it. Any thread.
+ * The kernel hierarchy that holds membership: a named cgroup v1 hierarchy without controllers, or
+ * the one of the kernel's memory controller. Groups are named by their path below its root ("" is
+ * the root, "a/b" a group). Reached through a descriptor opened before the tree is mounted over it.
+ * Any thread.
  */
 #ifndef MEMCGFS_HIERARCHY_H
 #define MEMCGFS_HIERARCHY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct hierarchy;
 
 /* Mount `none,name=NAME` on mountpoint and open it. 0 or -errno after one log_error(). */
 int hierarchy_mount_named(struct hierarchy **ret, const char *mountpoint, const char *name);
-/* Unmount it (after the tree over it has gone), close, free. NULL-safe, returns NULL. */
-struct hierarchy *hierarchy_unmount(struct hierarchy *h);
-struct hierarchy *hierarchy_free(struct hierarchy *h); /* without unmounting */
+/* Whether the kernel's memory controller is what lies on mountpoint. */
+bool hierarchy_over_is_at(const char *mountpoint);
+/* Open that one. 0 or -errno after one log_error(). */
+int hierarchy_open_over(struct hierarchy **ret, const char *mountpoint);
+/* After the tree over it has gone: unmount it if we mounted it, close, free. NULL-safe, returns
+ * NULL. */
+struct hierarchy *hierarchy_end(struct hierarchy *h);
+struct hierarchy *hierarchy_free(struct hierarchy *h); /* close and free alone */
+
+/* Others make groups in it as well: a group that we have no record of is not ours. */
+bool hierarchy_is_shared(const struct hierarchy *h);
+/* What names a group for as long as the hierarchy lives, also under another path. 0 or -errno. */
+int hierarchy_get_id(struct hierarchy *h, const char *path, uint64_t *ret);
 
 int hierarchy_mkdir(struct hierarchy *h, const char *path);
 int hierarchy_rmdir(struct hierarchy *h,

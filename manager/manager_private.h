@@ -205,6 +205,7 @@ struct group *group_adopt_record(struct manager *m, uint32_t slot, struct group 
 void groups_free(struct manager *m);
 /* Path below the hierarchy's root, malloc'd; NULL without memory. */
 char *group_path(const struct group *g);
+char *group_child_path(const struct group *parent, const char *name);
 /* Next group of the subtree below top after g, parents first; NULL at the end. Start with g = top.
  */
 struct group *group_next(const struct group *top, const struct group *g);

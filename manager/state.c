@@ -134,6 +134,14 @@ void state_slot_free(struct state *s, uint32_t slot)
 		s->group[slot].in_use = 0;
 }
 
+bool state_has_groups(const struct state *s)
+{
+	for (uint32_t slot = 1; slot < STATE_MAX_GROUPS; slot++)
+		if (s->group[slot].in_use)
+			return true;
+	return false;
+}
+
 int state_listener_new(struct state *s)
 {
 	uint64_t i = 0;

@@ -7,6 +7,7 @@
 #ifndef MEMCGFS_STATE_H
 #define MEMCGFS_STATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -66,6 +67,7 @@ struct group_record {
 	uint64_t soft_limit;   /* bytes */
 	uint64_t events[GROUP_EVENT_NR];
 	struct file_attr attr[STATE_MAX_FILES];
+	uint64_t hierarchy_id; /* hierarchy_get_id(); 0: not yet known */
 	char name[STATE_NAME_MAX + 1];
 };
 
@@ -113,6 +115,8 @@ struct state *state_close(struct state *s); /* NULL-safe, returns NULL */
 /* A free slot's index, cleared and with its next generation; -ENOSPC. */
 int state_slot_new(struct state *s);
 void state_slot_free(struct state *s, uint32_t slot);
+/* Any besides the root. */
+bool state_has_groups(const struct state *s);
 
 /* A free listener's index, cleared; -ENOSPC. */
 int state_listener_new(struct state *s);

@@ -164,6 +164,18 @@ start_daemon() { # [OPTION]...
 	SERVER=$(server)
 }
 
+# A v1 memory mount of the test's own on $M, to start a daemon over: a group of the kernel's memory hierarchy, K, with nothing
+# of anybody else's in it.
+memory_mount() {
+	local kernel
+	kernel=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
+	[ -n "$kernel" ] || skip "no cgroup v1 memory controller is mounted"
+	K=$kernel/memcgfs-test-$$ M=$T/mnt
+	register groups "$K"
+	mkdir "$K" "$M"
+	mount --bind "$K" "$M"
+}
+
 run_daemon() {
 	# shellcheck disable=SC2086 # WRAPPER is a command and its arguments
 	exec ${WRAPPER:-} "$MEMCGFS" -f --name="$NAME" --state-dir="$T/state" ${MEMCGFS_TEST_OPTIONS:-} "$@" "$M" \

@@ -76,6 +76,30 @@ test_again_and_again() {
 	until_true 5 eval '! grep -q "name=$NAME:" /proc/self/cgroup' || fail "the hierarchy is still there"
 }
 
+# A member that ended, and that its parent has not reaped yet, keeps its removed group in the kernel, and so the hierarchy.
+test_hierarchy_goes_though_a_zombie_stays() {
+	need python3
+	start_daemon
+	group a
+	talk parent python3 -c '
+import os, sys
+if not os.fork():
+    open(sys.argv[1], "w").write("0")
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+print("zombie", flush=True)
+input()
+' "$M/a/tasks"
+	expect parent zombie
+	rmdir "$M/a"
+	stop_daemon
+	grep -q ":name=$NAME:" /proc/self/cgroup || fail "the zombie does not keep the hierarchy: nothing is tested"
+	tell parent
+	finish parent
+	until_true 30 eval '! grep -q ":name=$NAME:" /proc/self/cgroup' || fail "the hierarchy stays"
+	until_true 10 no_daemon || fail "left running: $(daemon_pids)"
+}
+
 test_says_which_stop() {
 	start_daemon
 	grep -Eqw 'bpf|signal|freezer' "$T/daemon.log" || fail "not said: $(cat "$T/daemon.log")"

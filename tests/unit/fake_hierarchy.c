@@ -12,6 +12,7 @@
 #include "tests/unit/fake_mechanisms.h"
 
 static char dirs[FAKE_MAX_DIRS][FAKE_PATH]; /* "": free */
+static uint64_t ids[FAKE_MAX_DIRS], last_id;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int keeper_fd = -1;
 
@@ -68,6 +69,7 @@ static int dir_add(const char *path)
 	if (!dir || strlen(path) >= FAKE_PATH)
 		return -ENOSPC;
 	strcpy(dir, path);
+	ids[(size_t)(dir - dirs[0]) / FAKE_PATH] = ++last_id;
 	return 0;
 }
 
@@ -81,6 +83,25 @@ int hierarchy_mkdir(struct hierarchy *h, const char *path)
 		r = dir_add(path);
 	pthread_mutex_unlock(&lock);
 	return r;
+}
+
+int hierarchy_get_id(struct hierarchy *h, const char *path, uint64_t *ret)
+{
+	const char *dir;
+
+	(void)h;
+	pthread_mutex_lock(&lock);
+	dir = *path ? dir_find(path) : dirs[0];
+	if (dir)
+		*ret = ids[(size_t)(dir - dirs[0]) / FAKE_PATH];
+	pthread_mutex_unlock(&lock);
+	return dir ? 0 : -ENOENT;
+}
+
+bool hierarchy_is_shared(const struct hierarchy *h)
+{
+	(void)h;
+	return world.hierarchy_shared;
 }
 
 static bool dir_busy(const char *path)

@@ -72,6 +72,7 @@ struct fake_world {
 	bool is_short;         /* the machine, of memory: 9 % of it is available, not 10 % */
 
 	/* What calls say from now on; 0: as usual. */
+	bool hierarchy_shared;
 	int attach_error, mkdir_error, rmdir_error, rename_error, children_error, arm_error,
 		member_set_error, usage_open_error;
 	int keeper_replace_error;

@@ -153,6 +153,26 @@ static void test_missed_member(void)
 	CU_ASSERT_EQUAL(fp->nr_armed, 1);
 }
 
+/* Where others make groups, too, only what has a record is ours, and only under its id. */
+static void test_adopt_shared(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 5000);
+
+	group_make(a, "again");
+	manager_stop();
+	CU_ASSERT_EQUAL(hierarchy_mkdir(NULL, "theirs"), 0);
+	CU_ASSERT_EQUAL(hierarchy_mkdir(NULL, "a/theirs"), 0);
+	CU_ASSERT_EQUAL(hierarchy_rmdir(NULL, "a/again"), 0);
+	CU_ASSERT_EQUAL(hierarchy_mkdir(NULL, "a/again"), 0);
+	world.hierarchy_shared = true;
+	CU_ASSERT_EQUAL_FATAL(manager_start(true), 0);
+	CU_ASSERT_EQUAL(group_nr_children(manager_root(mgr)), 1);
+	a = group_child(manager_root(mgr), "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(5000));
+	CU_ASSERT_EQUAL(group_nr_children(a), 0);
+}
+
 static void test_adopt_error(void)
 {
 	group_make(manager_root(mgr), "a");
@@ -237,6 +257,7 @@ int main(int argc, char **argv)
 			       {"adopt where leases have died", test_adopt_rearmed},
 			       {"a member that was missed", test_missed_member},
 			       {"adopt from a broken hierarchy", test_adopt_error},
+			       {"adopt where others are", test_adopt_shared},
 			       {"requests", test_requests},
 			       {"the loop's start and end", test_run_and_end},
 			       CU_TEST_INFO_NULL};

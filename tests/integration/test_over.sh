@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash source=lib.sh disable=SC2119,SC2120,SC2317
+# The tree over the kernel's own v1 memory mount: groups are mirrored there, what was there before stays as it was, and nothing
+# of it is lost.
+
+setup() {
+	need_daemon
+	memory_mount
+	mkdir "$K/theirs" # somebody else's
+	start_daemon
+}
+
+own_cgroup() { # PID
+	sed -n 's/^[0-9]*:\([^:]*,\)\?memory\(,[^:]*\)\?://p' "/proc/$1/cgroup"
+}
+
+test_auto_takes_it() {
+	grep -q 'hierarchy over (auto)' "$T/daemon.log" || fail "not said: $(cat "$T/daemon.log")"
+	! grep -q "name=$NAME:" /proc/self/cgroup || fail "there is a named hierarchy, too"
+}
+
+test_mirror() {
+	group a 16M
+	group a/b
+	talk_in member a/b cat
+	until_true 5 lists a/b "${TALK_PID[member]}"
+	eq "path in /proc" "/${K##*/}/a/b" "$(own_cgroup "${TALK_PID[member]}")"
+	eq "the kernel's list" "${TALK_PID[member]}" "$(cat "$K/a/b/cgroup.procs")"
+	mv "$M/a" "$M/c"
+	eq "path after a rename" "/${K##*/}/c/b" "$(own_cgroup "${TALK_PID[member]}")"
+	kill "${TALK_PID[member]}"
+	finish member
+	rmdir "$M/c/b" "$M/c"
+	[ ! -e "$K/c" ] || fail "the kernel's group is still there"
+}
+
+# The kernel's controller accounts for the mirrored groups, without a limit: nobody sets one there.
+test_limit_is_ours() {
+	group a 16M
+	put a/memory.swappiness 0
+	STATUS=0
+	in_group a "$HELPERS/touch" 64 || STATUS=$?
+	eq "exit status of 64 MiB in 16 MiB" 137 "$STATUS"
+	le "max_usage" "$(max_usage a)" $((16 * MIB + 16 * MIB / 100))
+	eq "the kernel's limit" "$UNLIMITED" "$(cat "$K/a/memory.limit_in_bytes")"
+	eq "the kernel's swappiness" "$(cat "$K/memory.swappiness")" "$(cat "$K/a/memory.swappiness")"
+	eq "the kernel's failcnt" 0 "$(cat "$K/a/memory.failcnt")"
+}
+
+test_umount_leaves_all() {
+	local member
+	group empty 8M
+	group a 16M
+	talk_in member a cat
+	member=${TALK_PID[member]}
+	until_true 5 lists a "$member"
+	stop_daemon
+	mountpoint -q "$M" || fail "the kernel's mount went with the tree"
+	[ -e "$M/memory.kmem.slabinfo" ] || fail "what lies on $M is not the kernel's"
+	[ -d "$K/theirs" ] || fail "the group of somebody else has gone"
+	eq "the member's group" "/${K##*/}/a" "$(own_cgroup "$member")"
+	start_daemon
+	eq "limit of a group left" 16777216 "$(get a/memory.limit_in_bytes)"
+	eq "limit of an empty group left" 8388608 "$(get empty/memory.limit_in_bytes)"
+	lists a "$member" || fail "the member was not adopted"
+	kill "$member"
+	finish member
+	rmdir "$M/a" "$M/empty"
+	stop_daemon
+	eq "what is left of the state" "" "$(find "$T/state" -mindepth 1)"
+}
+
+test_sigterm_leaves_all() {
+	local status=0
+	group a 16M
+	kill "$DAEMON"
+	wait "$DAEMON" || status=$?
+	DAEMON=
+	eq "exit status" 0 "$status"
+	! mounted || fail "the tree is still mounted"
+	[ -e "$M/memory.kmem.slabinfo" ] || fail "what lies on $M is not the kernel's"
+	[ -d "$K/a" ] && [ -d "$K/theirs" ] || fail "groups have gone"
+}
+
+test_killed_leaves_all() {
+	group a 16M
+	talk_in member a cat
+	until_true 5 lists a "${TALK_PID[member]}"
+	kill_daemon
+	umount "$M"
+	[ -e "$M/memory.kmem.slabinfo" ] || fail "what lies on $M is not the kernel's"
+	eq "the member's group" "/${K##*/}/a" "$(own_cgroup "${TALK_PID[member]}")"
+	start_daemon
+	eq "limit" 16777216 "$(get a/memory.limit_in_bytes)"
+	lists a "${TALK_PID[member]}" || fail "the member was not adopted"
+}
+
+test_server_killed() {
+	SERVER_MAY_CHANGE=1
+	group a 16M
+	talk_in member a cat
+	until_true 5 lists a "${TALK_PID[member]}"
+	kill -KILL "$SERVER"
+	eq "limit" 16777216 "$(get a/memory.limit_in_bytes)"
+	lists a "${TALK_PID[member]}" || fail "the member was not adopted"
+	[ ! -e "$M/theirs/memory.limit_in_bytes" ] || fail "the group of somebody else was adopted"
+}
+
+# One of ours that somebody removed while there was no daemon, and made again, is not ours any more.
+test_made_again_by_others() {
+	group a 16M
+	stop_daemon
+	rmdir "$K/a"
+	mkdir "$K/a"
+	start_daemon
+	[ ! -e "$M/a/memory.limit_in_bytes" ] || fail "a group of somebody else's was adopted"
+}
+
+test_second_daemon() {
+	local status=0 again=$T/again
+	mkdir "$again"
+	mount --bind "$K" "$again"
+	timeout 20 "$MEMCGFS" --name="$NAME-2" --state-dir="$T/state2" "$again" 2>"$T/err" || status=$?
+	gt "exit status" "$status" 0
+	eq "lines on stderr" 1 "$(grep -c 'another daemon has the memory hierarchy' "$T/err")"
+	[ -e "$again/memory.kmem.slabinfo" ] || fail "the kernel's mount went"
+}
+
+test_needs_the_mount() {
+	local status=0
+	mkdir "$T/plain"
+	timeout 20 "$MEMCGFS" --hierarchy=over --name="$NAME-2" --state-dir="$T/state2" "$T/plain" 2>"$T/err" || status=$?
+	gt "exit status" "$status" 0
+	eq "lines on stderr" 1 "$(wc -l <"$T/err")"
+	grep -q 'no cgroup v1 memory controller' "$T/err" || fail "$(cat "$T/err")"
+}
+
+# Over the root of the hierarchy, with all that others have there. Nobody is armed for being in the root.
+test_whole_hierarchy() {
+	local mine=${K##*/}-a before
+	stop_daemon
+	umount "$M"
+	mount --bind "${K%/*}" "$M"
+	register groups "$K-a"
+	before=$(groups_of_others)
+	start_daemon --hierarchy=over
+	group "$mine" 16M
+	in_group "$mine" sh -c 'grep -q "memory:/'"$mine"'$" /proc/self/cgroup' || fail "it is not where it should be"
+	rmdir "$M/$mine"
+	stop_daemon
+	eq "groups of others" "$before" "$(groups_of_others)"
+}
+
+groups_of_others() {
+	find "${K%/*}" -mindepth 1 -maxdepth 1 -type d ! -name 'memcgfs-*' | sort
+}
