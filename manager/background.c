@@ -74,6 +74,13 @@ int group_set_watermarks(struct manager *m, struct group *g, uint64_t high, uint
 	return 0;
 }
 
+uint64_t group_shortfall(const struct group *g)
+{
+	uint64_t high, low;
+
+	return marks(g, &high, &low) ? g->usage - MIN(g->usage, low) : 0;
+}
+
 /* ---- being told ---- */
 
 static uint64_t step(const struct group *g)
@@ -106,26 +113,14 @@ static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 
 /* ---- rounds ---- */
 
-/*
- * The high mark was passed, or the soft limit, which is why shortfall pages are to be had, and
- * nothing has been paged out for that yet. True: page out now. False: background_page_out() will be
- * called later, once.
- */
-static bool group_on_high_mark(struct manager *m, struct group *g, uint64_t shortfall)
-{
-	(void)m;
-	(void)g;
-	(void)shortfall;
-	return true;
-}
-
 static void round_begin(struct manager *m, struct group *g, uint64_t shortfall)
 {
 	g->background = BACKGROUND_ASKED;
 	g->nr_batches = 0;
 	if (!g->to_soft_limit)
 		group_count_event(g, GROUP_EVENT_HIGH, 1);
-	if (group_on_high_mark(m, g, shortfall))
+	/* Who can free some is asked, and nothing paged out before they had time for it. */
+	if (!group_ask_first(m, g, shortfall))
 		background_page_out(m, g);
 }
 

@@ -60,27 +60,33 @@ static void group_release(struct manager *m, struct group *g)
 
 /* ---- reclaim ---- */
 
-static void group_reclaim(struct manager *m, struct group *g)
+/* Pages to get back in a round. */
+static uint64_t reclaim_wanted(struct manager *m, const struct group *g)
 {
 	int64_t room = group_room_wanted(m, g);
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
 	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
 
+	return MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0);
+}
+
+static void group_reclaim(struct manager *m, struct group *g)
+{
 	if (g->job) /* in the background: that is waited for, and then seen what is needed still */
 		return;
 	g->nr_rounds++;
 	g->try_again = false;
-	if (job_reclaim(m, g, MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0),
-			JOB_DIRECT))
+	if (job_reclaim(m, g, reclaim_wanted(m, g), JOB_DIRECT))
 		group_oom(m, g);
 }
 
-static void group_hit_limit(struct manager *m, struct group *g)
+/* Whether shrinkers have been asked, and nothing is to be reclaimed before they had their time. */
+static bool group_hit_limit(struct manager *m, struct group *g)
 {
 	atomic_inc(&g->record->memory.failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
-	group_reclaim(m, g);
+	return group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
 }
 
 /* Whether there is room by a true-up, and after what idle members hold unused is taken back. */
@@ -118,9 +124,13 @@ void process_settle(struct manager *m, struct process *p)
 		 */
 		if (g->oom && !process_has_grown(m, p))
 			continue;
+		if (!busy)
+			busy = g->ask_deadline || group_hit_limit(m, g);
+		if (process_has_grace(m, p, g))
+			continue;
 		process_wait(m, p, g);
 		if (!busy)
-			group_hit_limit(m, g);
+			group_reclaim(m, g);
 		return;
 	}
 	process_continue(m, p);
@@ -155,8 +165,19 @@ void group_settle(struct manager *m, struct group *g)
 		group_release(m, g);
 	else if (g->try_again)
 		group_reclaim(m, g);
-	else
+	else if (!g->ask_deadline)
 		group_oom(m, g);
+}
+
+void group_asked(struct manager *m, struct group *g)
+{
+	if (!g->waiters)
+		return;
+	group_true_up(m, g);
+	if (!group_is_limited(g) || group_room_wanted(m, g) > 0)
+		group_release(m, g);
+	else
+		group_reclaim(m, g);
 }
 
 void group_settle_up(struct manager *m, struct group *g)

@@ -301,6 +301,8 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = thresholds_new(m);
 	if (r >= 0)
+		r = deadlines_new(m);
+	if (r >= 0)
 		r = groups_adopt(m);
 	if (r >= 0)
 		soft_limits_watch(m);
@@ -356,6 +358,7 @@ struct manager *manager_free(struct manager *m)
 	listeners_free(m);
 	groups_free(m);
 	sd_event_source_unref(m->threshold_timer);
+	sd_event_source_unref(m->deadline_timer);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);
 	sd_event_source_unref(m->pressure_source);

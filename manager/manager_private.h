@@ -125,7 +125,9 @@ struct group {
 	struct listener *listeners;   /* shape */
 	unsigned nr_listeners, nr_thresholds;
 	struct pressure_window pressure;
-	struct job *job; /* reclaim under way for this group */
+	uint64_t ask_deadline; /* until then shrinkers that were asked have time, usec; 0: none */
+	uint64_t asked_usec;   /* when they last were */
+	struct job *job;       /* reclaim under way for this group */
 	enum background background;
 	bool to_soft_limit;      /* it is for that, not for the low mark */
 	unsigned nr_batches;     /* of this round */
@@ -166,7 +168,7 @@ struct manager {
 	struct attach *attaches;                         /* the first is under way */
 	struct listener *listeners[STATE_MAX_LISTENERS]; /* by place in the state file */
 	unsigned nr_thresholds, nr_shrinkers, listeners_hand;
-	sd_event_source *threshold_timer;
+	sd_event_source *threshold_timer, *deadline_timer;
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
 	uint64_t nr_cpus, near_least_usec; /* far.c */
@@ -358,6 +360,8 @@ void process_settle(struct manager *m, struct process *p);
 void group_settle(struct manager *m, struct group *g);
 /* The same for g and all above it. */
 void group_settle_up(struct manager *m, struct group *g);
+/* Shrinkers had their time: g's waiters go on, or memory is reclaimed for them. */
+void group_asked(struct manager *m, struct group *g);
 void process_unwait(struct manager *m, struct process *p);
 void group_limited_changed(struct manager *m, struct group *g);
 void group_limit_fail(struct group *g, int error);
@@ -392,12 +396,22 @@ void thresholds_check(struct group *g);
  * only. Pages that they were asked for.
  */
 uint64_t group_ask(struct manager *m, struct group *g, uint64_t nr_pages);
+/*
+ * The same, before anything is paged out. True: they have some time now, or have it already, and
+ * group_asked() and background_page_out() are called when it is over.
+ */
+bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages);
+/* g's limit has been met, and p may have been asked to free memory: may it go on for that? */
+bool process_has_grace(struct manager *m, struct process *p, struct group *g);
+int deadlines_new(struct manager *m);
 
 /* ---- pressure.c ---- */
 /* A round of g's reclaim looked at so many pages, and got so many back. */
 void group_add_pressure(struct manager *m, struct group *g, uint64_t scanned, uint64_t reclaimed);
 
 /* ---- background.c ---- */
+/* Pages above the low mark; 0: there is none. */
+uint64_t group_shortfall(const struct group *g);
 uint64_t watermarks_pack(unsigned high, unsigned low);
 uint64_t watermarks_default(void);
 /* g's usage is fresh and this is its room: where is the next charge of interest? */

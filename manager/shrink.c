@@ -16,6 +16,18 @@
  */
 #define ASK_MAX 64
 
+/*
+ * How long they have, before pages go to swap instead: 2,000 chunks of a page are freed in that
+ * time, and a thread that waits for its eventfd has run (the median is 0.2 ms, bench/RESULTS.md).
+ * For some time after that they may still be at it.
+ */
+#define DEADLINE_USEC 10000
+#define BUSY_USEC     100000
+
+/* What a member with a shrinker may take above the limit until then, as a part of it: without it,
+ * it could not answer. */
+#define GRACE_DIVISOR 200
+
 /* ---- what can be freed ---- */
 
 static struct listener *find_shrinker(const struct group *g, uint64_t eventfd_id)
@@ -138,4 +150,86 @@ uint64_t group_ask(struct manager *m, struct group *top, uint64_t nr_pages)
 	for (size_t i = 0; i < ask.nr; i++)
 		bytes += ask_one(m, top, ask.listener[i], &ask.offer[i]);
 	return bytes_to_pages(bytes);
+}
+
+/* ---- waiting for them ---- */
+
+/* Groups' deadlines are all as long: the first that was set is over first. */
+static void deadline_arm(struct manager *m, uint64_t usec)
+{
+	int enabled;
+
+	if (sd_event_source_get_enabled(m->deadline_timer, &enabled) > 0)
+		return;
+	sd_event_source_set_time_relative(m->deadline_timer, usec);
+	sd_event_source_set_enabled(m->deadline_timer, SD_EVENT_ONESHOT);
+}
+
+bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages)
+{
+	uint64_t now = now_usec();
+
+	if (g->ask_deadline)
+		return true;
+	if (group_ask(m, g, nr_pages))
+		g->asked_usec = now;
+	else if (!g->asked_usec || now > g->asked_usec + BUSY_USEC)
+		return false;
+	g->ask_deadline = now + DEADLINE_USEC;
+	deadline_arm(m, DEADLINE_USEC);
+	return true;
+}
+
+static bool has_shrinker(struct group *top, const struct process *p)
+{
+	for (struct group *g = top; g; g = group_next(top, g)) {
+		const struct listener *l;
+
+		DL_FOREACH (g->listeners, l)
+			if (l->record->kind == LISTENER_SHRINKER && l->record->tgid == p->tgid)
+				return true;
+	}
+	return false;
+}
+
+bool process_has_grace(struct manager *m, struct process *p, struct group *g)
+{
+	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+
+	return g->ask_deadline && has_shrinker(g, p) && process_recount(m, p, NULL) &&
+	       g->usage <= limit + limit / GRACE_DIVISOR;
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+	uint64_t now = now_usec(), next = UINT64_MAX;
+
+	(void)s;
+	(void)usec;
+	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g)) {
+		if (!g->ask_deadline)
+			continue;
+		if (g->ask_deadline > now) {
+			next = MIN(next, g->ask_deadline);
+			continue;
+		}
+		g->ask_deadline = 0;
+		group_asked(m, g);
+		background_page_out(m, g);
+	}
+	stops_settle(m);
+	if (next != UINT64_MAX)
+		deadline_arm(m, next - now);
+	return 0;
+}
+
+int deadlines_new(struct manager *m)
+{
+	int r = sd_event_add_time(m->event, &m->deadline_timer, CLOCK_MONOTONIC, 0, 100,
+				  on_deadline, m);
+
+	if (r < 0)
+		return r;
+	return sd_event_source_set_enabled(m->deadline_timer, SD_EVENT_OFF);
 }

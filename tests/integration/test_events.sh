@@ -198,3 +198,96 @@ test_shrinker_after_a_kill() {
 	eq "still its" ok "$(ask c add 1)"
 	eq "still one" EEXIST "$(ask c reg mempressure.shrinker 4096)"
 }
+
+# ---- asks ----
+
+# hoard NAME GROUP MIB: a member with a cache of so many chunks, which it frees as it is asked
+hoard() {
+	talk_in "$1" "$2" "$HELPERS/eventfd" "$M/$2"
+	[ "$(ask "$1" reg mempressure.shrinker $MIB)" = ok ] || fail "$1 cannot register"
+	ask "$1" take "$3" >/dev/null
+	ask "$1" add "$3" >/dev/null
+}
+
+# Where nothing may be paged out all that is got back is what the program frees itself. It never meets its limit.
+test_ask_at_the_high_mark() {
+	need_daemon
+	group a 256M
+	put a/memory.watermarks '75 50'
+	put a/memory.swappiness 0
+	hoard c a 160
+	ask c serve >/dev/null
+	eq "take" ok "$(ask c take 70)"
+	until_true 5 eval '[ "$(ask c freed)" -ge 64 ]' || fail "freed $(ask c freed)"
+	eq "chunks asked for" "$(ask c freed)" "$(event a shrink_chunks)"
+	le "what it uses" "$(usage a)" $((170 * MIB))
+	eq "limit hits" 0 "$(failcnt a)"
+	eq "killed" 0 "$(event a oom_kill)"
+}
+
+# A stopped program could not answer: at the limit it goes on for a moment.
+test_ask_at_the_limit() {
+	need_daemon
+	group a 64M
+	put a/memory.swappiness 0
+	sampler_start a
+	hoard c a 50
+	ask c serve >/dev/null
+	eq "take" ok "$(ask c take 30)"
+	gt "limit hits" "$(failcnt a)" 0
+	gt "freed" "$(ask c freed)" 15
+	eq "killed" 0 "$(event a oom_kill)"
+	sampler_stop
+	check_peak a $((64 * MIB))
+}
+
+# One that says that it could free much, and frees nothing: its memory is paged out.
+test_asked_in_vain() {
+	need_daemon
+	swap 256
+	group a 64M
+	sampler_start a
+	hoard c a 50
+	eq "take" ok "$(ask c take 40)"
+	gt "asked" "$(event a shrink_chunks)" 0
+	gt "paged out" "$(event a paged_out)" 5000
+	eq "killed" 0 "$(event a oom_kill)"
+	sampler_stop
+	check_peak a $((64 * MIB))
+}
+
+# The same of one that is stopped by somebody else, and of another member that needs the room.
+test_asked_while_stopped() {
+	need_daemon
+	swap 256
+	group a 64M
+	hoard c a 40
+	kill -STOP "${TALK_PID[c]}"
+	in_group a "$HELPERS/touch" 40
+	gt "asked" "$(event a shrink_chunks)" 0
+	gt "paged out" "$(event a paged_out)" 1000
+	eq "killed" 0 "$(event a oom_kill)"
+	eq "still stopped" T "$(state "${TALK_PID[c]}")"
+	kill -CONT "${TALK_PID[c]}"
+	ask c serve >/dev/null
+	until_true 5 eval '[ "$(ask c freed)" = "$(event a shrink_chunks)" ]' ||
+		fail "asked for $(event a shrink_chunks), freed $(ask c freed)"
+}
+
+# A parent's shortfall is asked of those below it, and of nobody beside it.
+test_ask_below() {
+	need_daemon
+	group p 256M
+	put p/memory.watermarks '75 50'
+	put p/memory.swappiness 0
+	group p/a
+	group q 256M
+	hoard c p/a 160
+	hoard d q 20
+	ask c serve >/dev/null
+	in_group p "$HELPERS/touch" 80
+	gt "asked" "$(event p shrink_chunks)" 0
+	gt "freed" "$(ask c freed)" 0
+	eq "beside" 0 "$(event q shrink_chunks)"
+	eq "killed" 0 "$(event p oom_kill)"
+}
