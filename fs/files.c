@@ -313,6 +313,12 @@ static const struct control_file table[] = {
 	{"memory.reclaim", 0200, .write = reclaim_write},
 	{"memory.force_empty", 0200, .write = force_empty_write},
 	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
+	{"cgroup.clone_children", 0644, .scan = clone_children_scan, .write = clone_children_write},
+	{"notify_on_release", 0644, .scan = notify_on_release_scan,
+	 .write = notify_on_release_write},
+	{"release_agent", 0644, .root_only = true, .scan = release_agent_scan,
+	 .write = release_agent_write},
+	{"cgroup.sane_behavior", 0444, .root_only = true, .read = sane_behavior_read},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -69,4 +69,13 @@ const char *mempressure_level_name(enum pressure_level level);
 /* ---- memory_stat.c ---- */
 int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 
+/* ---- kernel_files.c ---- */
+int clone_children_scan(const struct file_scan *s, char **ret, size_t *ret_len);
+int clone_children_write(const struct file_write *w);
+int notify_on_release_scan(const struct file_scan *s, char **ret, size_t *ret_len);
+int notify_on_release_write(const struct file_write *w);
+int release_agent_scan(const struct file_scan *s, char **ret, size_t *ret_len);
+int release_agent_write(const struct file_write *w);
+int sane_behavior_read(const struct group *g, char **ret, size_t *ret_len);
+
 #endif

@@ -122,6 +122,17 @@ struct caller {
 	gid_t gid;
 };
 
+/*
+ * A file of the kernel's in the group's directory of the hierarchy underneath, for what is not the
+ * memory controller's. Reading: any thread, without the lock; *ret is malloc'd. Writing: [loop],
+ * the answer is the kernel's.
+ */
+int group_read_kernel_file(struct manager *m, uint64_t id, const char *name, char **ret,
+			   size_t *ret_len);
+int group_write_kernel_file(struct manager *m, struct group *g, const char *name, const char *text);
+/* Whether the kernel would let the caller do what needs CAP_SYS_ADMIN on the machine. */
+bool caller_is_admin(const struct caller *c);
+
 /* ---- changes [loop]; 0 or -errno, nothing changed on failure ---- */
 
 /* The directory and its files get the caller's uid and gid, the modes of

@@ -172,7 +172,7 @@ memory_mount() {
 	[ -n "$kernel" ] || skip "no cgroup v1 memory controller is mounted"
 	K=$kernel/memcgfs-test-$$ M=$T/mnt
 	register groups "$K"
-	mkdir "$K" "$M"
+	mkdir -p "$K" "$M"
 	mount --bind "$K" "$M"
 }
 

@@ -4,8 +4,7 @@
 # with golden.sh in it: MEMCGFS_CONFORMANCE, by default shared/conformance beside the source tree.
 
 # Files of the v1 controller that this version does not have, and rows that are about them.
-ABSENT='cgroup\.(clone_children|sane_behavior)|notify_on_release|release_agent'
-ABSENT+='|memory\.(numa_stat|move_charge_at_immigrate)'
+ABSENT='memory\.(numa_stat|move_charge_at_immigrate)'
 ABSENT+='|memory\.(memsw|kmem)\.|limit/memsw|hierarchical_memsw_limit|0 while 16M anon in use'
 
 # What raises no fault is seen after 10 ms of CPU time, which it may not take before it sleeps (doc/design.md).
@@ -48,3 +47,23 @@ test_oom() { replay oom; }
 test_event() { replay event; }
 test_event_control() { replay event_control; }
 test_reclaim() { replay reclaim; }
+test_root() { replay root; }
+test_release() { replay release; }
+test_perm() { replay perm; }
+
+# The same over the kernel's own memory hierarchy.
+over() { # CLASS
+	need_daemon
+	stop_daemon
+	memory_mount
+	start_daemon --hierarchy=over
+	replay "$1"
+}
+
+test_over_parse() { over parse; }
+test_over_reset() { over reset; }
+test_over_knob() { over knob; }
+test_over_fs() { over fs; }
+test_over_tasks() { over tasks; }
+test_over_root() { over root; }
+test_over_perm() { over perm; }

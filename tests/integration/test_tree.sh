@@ -67,6 +67,22 @@ test_root() {
 	eq "limit of the root" "$UNLIMITED" "$(get memory.limit_in_bytes)"
 }
 
+# The kernel runs the agent as the machine's root, so only who is that may name it: the file's mode does not keep a container's
+# root out.
+test_release_agent() {
+	local before
+	need_daemon
+	need setpriv
+	before=$(get release_agent)
+	cp "$HELPERS/try" "$T/try"
+	eq "root of a user namespace" EPERM "$(unshare -U -r "$T/try" write "$M/release_agent" /none)"
+	eq "root without CAP_SYS_ADMIN" EPERM \
+		"$(setpriv --bounding-set=-sys_admin "$T/try" write "$M/release_agent" /none)"
+	eq "agent after refused writes" "$before" "$(get release_agent)"
+	answer "root" ok write "$M/release_agent" "$T/none"
+	eq "agent" "$T/none" "$(get release_agent)"
+}
+
 test_daemon_cannot_be_attached() {
 	local pid
 	need_daemon
@@ -139,7 +155,8 @@ test_sizes() {
 	for f in "$M"/a/*; do
 		[ -f "$f" ] || continue
 		case $f in
-		*/tasks | */cgroup.procs | */memory.*usage_in_bytes | */memory.stat) size=4096 ;;
+		*/tasks | */cgroup.procs | */memory.*usage_in_bytes | */memory.stat | \
+			*/cgroup.clone_children | */notify_on_release) size=4096 ;;
 		*) size=$(wc -c <"$f") ;;
 		esac
 		eq "st_size of $f" "$size" "$(stat -c %s "$f")"
