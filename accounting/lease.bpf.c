@@ -13,6 +13,9 @@
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
+typedef _Bool bool;
+#define true 1
+#define false 0
 
 #define SIGKILL      9
 #define SIGCONT      18
@@ -29,7 +32,6 @@ typedef __s64 s64;
 typedef struct {
 	int counter;
 } atomic_t;
-struct mm_struct;
 struct signal_struct {
 	atomic_t live;
 } __attribute__((preserve_access_index));
@@ -49,6 +51,7 @@ struct perf_event_context {
 struct task_io_accounting {
 	u64 wchar;
 } __attribute__((preserve_access_index));
+struct mm_struct;
 struct task_struct {
 	int pid, tgid;
 	struct task_io_accounting ioac;
@@ -250,6 +253,7 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;
+	member->faulted += LEASE_PERIOD;
 	full = charge(member->slot, LEASE_PERIOD, &wake);
 	if (wake)
 		wake_manager(wake, tgid);
@@ -378,6 +382,8 @@ static __always_inline u32 events_of(struct task_struct *p)
 	return events;
 }
 
+#include "accounting/lease_growth.bpf.h"
+
 /*
  * While a process is armed its threads make others, and events are inherited some time before the
  * new thread can be seen.
@@ -416,6 +422,7 @@ int lease_fork(u64 *ctx)
 	if (tgid == child_tgid)
 		return thread_made(member, parent, child);
 	fresh.slot = member->slot;
+	growth_begin(&fresh, child->mm);
 	bpf_map_update_elem(&members, &child_tgid, &fresh, 0);
 	r = record_new(LEASE_RECORD_FORK, tgid, fresh.slot);
 	pay_first_tick(member, tgid);
@@ -440,6 +447,7 @@ int lease_exec(u64 *ctx)
 	member = bpf_map_lookup_elem(&members, &tgid);
 	if (!member)
 		return 0;
+	growth_begin(member, p->mm);
 	r = record_new(LEASE_RECORD_EXEC, tgid, member->slot);
 	if (!r)
 		return 0;

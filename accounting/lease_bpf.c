@@ -50,6 +50,13 @@ static int attach_sched(struct bpf_lease *l)
 	return 0;
 }
 
+/* Kernels without the tracepoint (before 5.10): what mlock(2) brought is seen at the next tick. */
+static void attach_populate(struct bpf_lease *l)
+{
+	if (bpf_program__autoload(l->skel->progs.lease_populate))
+		l->populate_link = bpf_program__attach(l->skel->progs.lease_populate);
+}
+
 static int attach_files_iterator(struct bpf_lease *l)
 {
 	union bpf_iter_link_info info = {
@@ -140,6 +147,9 @@ static int load(struct bpf_lease *l)
 		bpf_program__set_autoload(l->skel->progs.lease_cache_add, false);
 		bpf_program__set_autoload(l->skel->progs.lease_cache_delete, false);
 	}
+	bpf_program__set_autoload(
+		l->skel->progs.lease_populate,
+		libbpf_find_vmlinux_btf_id("mmap_lock_released", BPF_TRACE_RAW_TP) > 0);
 	r = lease_bpf__load(l->skel);
 	if (r)
 		return r;
@@ -157,6 +167,7 @@ static int load(struct bpf_lease *l)
 	if (r)
 		return r;
 	attach_filemap(l, ids);
+	attach_populate(l);
 	return 0;
 }
 
@@ -167,6 +178,7 @@ static void bpf_lease_free(struct lease *lease)
 	ring_buffer__free(l->ring);
 	for (size_t i = 0; i < ARRAY_SIZE(l->sched_link); i++)
 		bpf_link__destroy(l->sched_link[i]);
+	bpf_link__destroy(l->populate_link);
 	bpf_link__destroy(l->files_link);
 	for (size_t i = 0; i < ARRAY_SIZE(l->filemap_fd); i++)
 		if (l->filemap_fd[i] >= 0)

@@ -13,7 +13,8 @@ struct bpf_lease {
 	struct lease base; /* its slots are the map itself */
 	struct lease_bpf *skel;
 	struct bpf_link *sched_link[4];
-	struct bpf_link *files_link; /* reads out the table of files */
+	struct bpf_link *populate_link; /* NULL: this kernel has no such tracepoint */
+	struct bpf_link *files_link;    /* reads out the table of files */
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct ring_buffer *ring; /* of this server */
 	bool said_files_full;     /* by this server */

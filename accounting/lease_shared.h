@@ -41,6 +41,9 @@ struct lease_member {
 	unsigned int slot; /* where charges go */
 	unsigned int
 		stopped; /* stopped by a lease, not yet continued: for the server after this one */
+	long long resident; /* RSS without files when last looked at, late by up to 32 pages a CPU.
+			       0: not yet, all of it will be charged, and found to be too much */
+	long long faulted;  /* pages charged by its faults since then */
 };
 
 /* The events that lease_arm() arms a thread with. */
@@ -69,8 +72,8 @@ enum lease_record_type {
 struct lease_record {
 	unsigned int type;
 	unsigned int tgid;
-	unsigned int
-		child; /* FORK: the child's thread-group id; THREAD: its id; TICK: the thread */
+	unsigned int child; /* FORK: the child's thread-group id; THREAD: its id; TICK, GROWTH: the
+			       thread */
 	unsigned int
 		slot; /* the member's; STOP: the one that has no room; WAKE: whose mark it is */
 	unsigned int shares_vm; /* FORK: CLONE_VM without CLONE_THREAD (vfork) */

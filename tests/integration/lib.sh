@@ -79,8 +79,11 @@ until_true() { # SECONDS COMMAND...: 1 if it is still false then
 	done
 }
 
-gone() { # PID
-	[ ! -e "/proc/$1" ] || [ "$(state "$1")" = Z ]
+gone() { # PID; a leader that has ended while other threads live has not
+	local threads
+	[ ! -e "/proc/$1" ] || [ "$(state "$1")" = Z ] || return 1
+	threads=("/proc/$1/task/"*)
+	[ ${#threads[@]} -le 1 ]
 }
 
 state() { # PID: the letter of /proc/PID/stat

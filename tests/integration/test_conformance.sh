@@ -7,9 +7,6 @@
 ABSENT='memory\.(numa_stat|move_charge_at_immigrate)'
 ABSENT+='|memory\.(memsw|kmem)\.|limit/memsw|hierarchical_memsw_limit|0 while 16M anon in use'
 
-# What raises no fault is seen after 10 ms of CPU time, which it may not take before it sleeps (doc/design.md).
-ABSENT+='|8M limit, mlock 16M'
-
 # A member takes along what it used before it came (README): its own program's pages, here.
 ABSENT+='|holding 4M anon, swappiness 0'
 
