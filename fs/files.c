@@ -283,7 +283,11 @@ static int shrinker_write(const struct file_write *w)
 
 /* ---- the table ---- */
 
-/* A file's place names it in inode numbers and in the state file: new ones go to the end. */
+/*
+ * A file's place names it in inode numbers and in the state file: new ones go to the end. The last
+ * one must be a memory.* file: what libcgroup 2.0.2 says of a whole group is what it made of the
+ * file that was listed last, and it makes an error of one that is not the controller's.
+ */
 static const struct control_file table[] = {
 	{"tasks", 0644, .is_list = true, .scan = tasks_scan, .write = tasks_write},
 	{"cgroup.procs", 0644, .is_list = true, .scan = procs_scan, .write = procs_write},
@@ -311,14 +315,14 @@ static const struct control_file table[] = {
 	{"memory.mempressure.shrinker", 0644, .is_list = true, .scan = shrinker_scan,
 	 .write = shrinker_write, .event = event_shrinker},
 	{"memory.reclaim", 0200, .write = reclaim_write},
-	{"memory.force_empty", 0200, .write = force_empty_write},
-	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
 	{"cgroup.clone_children", 0644, .scan = clone_children_scan, .write = clone_children_write},
 	{"notify_on_release", 0644, .scan = notify_on_release_scan,
 	 .write = notify_on_release_write},
 	{"release_agent", 0644, .root_only = true, .scan = release_agent_scan,
 	 .write = release_agent_write},
 	{"cgroup.sane_behavior", 0444, .root_only = true, .read = sane_behavior_read},
+	{"memory.force_empty", 0200, .write = force_empty_write},
+	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

@@ -77,6 +77,13 @@ unmount_below() { # DIR
 	done
 }
 
+# Whatever lies over the first mount there.
+uncover() { # DIR
+	while [ "$(awk -v d="$1" '$5 == d' /proc/self/mountinfo | wc -l)" -gt 1 ]; do
+		umount -l "$1" || return
+	done
+}
+
 undo() { # KIND VALUE
 	case $1 in
 	swap)
@@ -90,6 +97,9 @@ undo() { # KIND VALUE
 		;;
 	hierarchy)
 		hierarchy_clear "$2"
+		;;
+	covered)
+		uncover "$2"
 		;;
 	groups)
 		if [ -d "$2" ]; then

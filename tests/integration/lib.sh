@@ -141,7 +141,7 @@ finish() { # NAME: wait for its end; its exit status into STATUS
 
 # The daemon ------------------------------------------------------------------------------------------------------------
 
-DAEMON='' SERVER='' SERVER_MAY_CHANGE=''
+DAEMON='' SERVER='' SERVER_MAY_CHANGE='' MOUNTPOINT=''
 
 # shellcheck disable=SC2119
 setup() { # a test file may have its own
@@ -150,7 +150,7 @@ setup() { # a test file may have its own
 
 # shellcheck disable=SC2120
 start_daemon() { # [OPTION]...
-	M=$T/mnt
+	M=${MOUNTPOINT:-$T/mnt}
 	if [ -n "${MEMCGFS_TEST_TREE:-}" ]; then
 		M=$MEMCGFS_TEST_TREE/test.$$
 		register groups "$M"
@@ -168,15 +168,22 @@ start_daemon() { # [OPTION]...
 }
 
 # A v1 memory mount of the test's own on $M, to start a daemon over: a group of the kernel's memory hierarchy, K, with nothing
-# of anybody else's in it.
-memory_mount() {
+# of anybody else's in it. With "found" it lies where clients find the memory controller, over the kernel's own mount, and K is
+# to be seen below $T/kernel.
+memory_mount() { # [found]
 	local kernel
 	kernel=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
 	[ -n "$kernel" ] || skip "no cgroup v1 memory controller is mounted"
-	K=$kernel/memcgfs-test-$$ M=$T/mnt
+	K=$kernel/memcgfs-test-$$ MOUNTPOINT=$T/mnt
 	register groups "$K"
-	mkdir -p "$K" "$M"
-	mount --bind "$K" "$M"
+	mkdir -p "$K" "$MOUNTPOINT"
+	if [ "${1:-}" = found ]; then
+		mkdir "$T/kernel"
+		mount --bind "$K" "$T/kernel"
+		MOUNTPOINT=$kernel
+		register covered "$kernel"
+	fi
+	mount --bind "$K" "$MOUNTPOINT"
 }
 
 run_daemon() {
