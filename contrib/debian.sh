@@ -4,8 +4,8 @@
 
 # What building takes.
 PACKAGES_BUILD=(
-	autoconf automake bpftool clang gcc libbpf-dev libc6-dev libfuse3-dev libinih-dev libmount-dev libsmartcols-dev
-	libsystemd-dev make pkg-config uthash-dev
+	autoconf automake bpftool clang gcc libbpf-dev libc6-dev libcap-dev libfuse3-dev libinih-dev libmount-dev
+	libseccomp-dev libsmartcols-dev libsystemd-dev make pkg-config uthash-dev
 )
 # What a running daemon and its swap take, beyond that.
 PACKAGES_RUN=(mount util-linux)

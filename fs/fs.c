@@ -99,11 +99,10 @@ static void *serve(void *userdata)
 /* Signals are the loop's business. Threads begin with them blocked, and not to be cancelled. */
 static int start_threads(struct fs *f)
 {
-	sigset_t all, old;
+	sigset_t old;
 	int r = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_block_others(&old);
 	for (unsigned i = 0; i < NR_THREADS && r == 0; i++) {
 		struct fs_thread *t = &f->threads->thread[i];
 

@@ -16,9 +16,11 @@
 #include "fs/options.h"
 #include "fs/statedir.h"
 #include "manager/guard.h"
+#include "manager/heir.h"
 #include "manager/hierarchy.h"
 #include "manager/keeper.h"
 #include "manager/pid_namespace.h"
+#include "manager/sandbox.h"
 #include "util/log.h"
 #include "util/util.h"
 
@@ -34,6 +36,8 @@ struct daemon {
 	struct state *state;
 	struct lease *lease;
 	struct hierarchy *hierarchy;
+	struct heir *heir;
+	int ready_fd;
 	int fuse_fd;
 	dev_t dev; /* the mount's */
 	int guard_pipe[2];
@@ -199,20 +203,36 @@ static int setup_hierarchy(struct daemon *d)
 	return hierarchy_mount_named(&d->hierarchy, d->mountpoint, d->config.name);
 }
 
+static void take_down_mounts(void *userdata);
+
+/* The heir comes before all that must go with keeper and server: the device, BPF, the guards. */
+static int setup_heir(struct daemon *d)
+{
+	int err;
+
+	choose_hierarchy(d);
+	err = setup_state(d);
+	if (err < 0)
+		return err;
+	/* Not to keep busy the file system that we were started on. */
+	if (chdir("/") < 0)
+		log_warning("cannot change to /, ignoring: %m");
+	err = setup_hierarchy(d);
+	if (err < 0)
+		return err;
+	return heir_fork(&d->heir, take_down_mounts, d, d->ready_fd);
+}
+
 static int setup(struct daemon *d)
 {
 	int err = check_pid_namespace();
 
 	if (err < 0)
 		return err;
-	choose_hierarchy(d);
-	err = setup_state(d);
+	err = setup_heir(d);
 	if (err < 0)
 		return err;
 	err = setup_lease(d);
-	if (err < 0)
-		return err;
-	err = setup_hierarchy(d);
 	if (err < 0)
 		return err;
 	d->fuse_fd = fs_mount(d->mountpoint, d->config.mount_options, &d->dev);
@@ -222,35 +242,50 @@ static int setup(struct daemon *d)
 	err = guard_pipe_new(d->guard_pipe);
 	if (err < 0)
 		log_error("cannot create a pipe: %s", strerror(-err));
-	return err;
+	return err < 0 ? err : sandbox_enter(SANDBOX_DAEMON);
 }
 
 /* ---- taking down ---- */
 
-/* Also after a set-up that failed half-way. */
-static void take_down(void *userdata)
+/* What takes privileges: in the heir, or in the keeper when the set-up did not come to one. */
+static void take_down_mounts(void *userdata)
 {
 	struct daemon *d = userdata;
 	bool remove;
 
-	/* The device first: whoever waits for an answer gets an error, and is out of the way of the
-	 * unmounting. */
-	if (d->fuse_fd >= 0) {
-		close(d->fuse_fd);
-		d->fuse_fd = -1;
-		mountpoint_clear(d->mountpoint);
-	}
-	if (d->lease)
-		lease_release(d->lease);
+	mountpoint_clear(d->mountpoint);
 	/* Groups that are left live on in the kernel, and with the state file the next daemon
 	 * adopts them. */
 	remove = d->hierarchy ? !state_has_groups(d->state)
 			      : d->statedir && statedir_is_new(d->statedir);
 	d->hierarchy = hierarchy_end(d->hierarchy);
-	d->lease = lease_free(d->lease);
-	d->state = state_close(d->state);
 	if (remove)
 		statedir_remove(d->statedir);
+}
+
+/* Also after a set-up that failed half-way. */
+static void take_down(void *userdata)
+{
+	struct daemon *d = userdata;
+
+	/* The device first: whoever waits for an answer gets an error, and is out of the way of the
+	 * unmounting. */
+	if (d->fuse_fd >= 0)
+		close(d->fuse_fd);
+	d->fuse_fd = -1;
+	if (d->lease)
+		lease_release(d->lease);
+	d->lease = lease_free(d->lease);
+	if (d->heir) {
+		d->hierarchy = hierarchy_free(d->hierarchy);
+		if (!heir_end(d->heir))
+			log_error("the heir had died: %s and what lies under it are left mounted",
+				  d->mountpoint);
+		d->heir = NULL;
+	} else {
+		take_down_mounts(d);
+	}
+	d->state = state_close(d->state);
 	d->statedir = statedir_close(d->statedir);
 }
 
@@ -282,14 +317,12 @@ static void prepare_process(bool foreground)
 
 static int daemon_run(struct daemon *d, int ready_fd)
 {
+	d->ready_fd = ready_fd;
 	prepare_process(ready_fd < 0);
 	if (setup(d) < 0) {
 		take_down(d);
 		return EXIT_FAILURE;
 	}
-	/* Not to keep busy the file system that we were started on. */
-	if (chdir("/") < 0)
-		log_warning("cannot change to /, ignoring: %m");
 	return keeper_run(server, take_down, d, ready_fd);
 }
 

@@ -42,14 +42,20 @@ int hierarchy_new(struct hierarchy **ret, const struct hierarchy_kind *kind, con
 	if (!h)
 		return -ENOMEM;
 	h->kind = kind;
-	h->root_fd = h->lock_fd = -1;
+	h->root_fd = h->lock_fd = h->agent_fd = -1;
 	err = hierarchy_init(h, mountpoint, controller, prefix);
 	if (err == 0)
 		err = hierarchy_lock(h, mountpoint);
+	/* At first it is 0555: then nobody makes groups in it without CAP_DAC_OVERRIDE. */
+	if (err == 0 && fchmod(h->lock_fd, 0755) < 0)
+		err = -errno;
 	if (err == 0) {
 		h->root_fd = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		err = h->root_fd < 0 ? -errno : 0;
 	}
+	/* The kernel asks for CAP_SYS_ADMIN, and goes by what its opener had. */
+	if (err == 0)
+		h->agent_fd = openat(h->lock_fd, "release_agent", O_WRONLY | O_CLOEXEC);
 	if (err < 0) {
 		hierarchy_free(h);
 		return err;
@@ -64,7 +70,9 @@ void hierarchy_close(struct hierarchy *h)
 		close(h->root_fd);
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
-	h->root_fd = h->lock_fd = -1;
+	if (h->agent_fd >= 0)
+		close(h->agent_fd);
+	h->root_fd = h->lock_fd = h->agent_fd = -1;
 }
 
 struct hierarchy *hierarchy_free(struct hierarchy *h)
@@ -123,6 +131,19 @@ int hierarchy_open(struct hierarchy *h, const char *path)
 	int fd = openat(h->root_fd, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int hierarchy_write_agent(struct hierarchy *h, const char *text)
+{
+	size_t len = strlen(text);
+	ssize_t n;
+
+	if (h->agent_fd < 0)
+		return -ENOENT;
+	n = write(h->agent_fd, text, len);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
 }
 
 int hierarchy_attach(int fd, pid_t tid, bool whole)

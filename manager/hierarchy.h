@@ -60,4 +60,7 @@ int hierarchy_children(struct hierarchy *h, const char *path, char ***ret, size_
 /* Descriptor of the group's directory, to be closed by the caller; -errno. */
 int hierarchy_open(struct hierarchy *h, const char *path);
 
+/* Set the root's release_agent. 0 or -errno. */
+int hierarchy_write_agent(struct hierarchy *h, const char *text);
+
 #endif

@@ -15,8 +15,9 @@ struct hierarchy_kind {
 
 struct hierarchy {
 	const struct hierarchy_kind *kind;
-	int root_fd; /* O_PATH */
-	int lock_fd; /* of the same directory, locked */
+	int root_fd;  /* O_PATH */
+	int lock_fd;  /* of the same directory, locked */
+	int agent_fd; /* its release_agent; -1 where there is none */
 	char *mountpoint;
 	char *controller; /* what its lines in /proc/PID/cgroup say: "memory", "name=NAME" */
 	char *prefix;     /* our root's path there: "" for the hierarchy's own */

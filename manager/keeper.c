@@ -42,9 +42,7 @@ void keeper_detach(struct keeper_link *k)
 	if (k->detached)
 		return;
 	k->detached = true;
-	log_target(true);
-	for (int i = 0; i <= 2; i++)
-		dup2(k->null_fd, i);
+	log_detach(k->null_fd);
 }
 
 /* ---- what the server sends ---- */
@@ -354,7 +352,8 @@ static int keeper_loop(struct keeper_link *k)
 
 /* ---- becoming the keeper ---- */
 
-/* As exec would: what was handled is default again, what was ignored stays ignored. */
+/* As exec would: what was handled is default again, what was ignored stays ignored. But refused
+ * calls go on being told (sandbox.c). */
 static void forget_handlers(void)
 {
 	const struct sigaction def = {.sa_handler = SIG_DFL};
@@ -362,7 +361,7 @@ static void forget_handlers(void)
 	for (int sig = 1; sig <= SIGRTMAX; sig++) {
 		struct sigaction sa;
 
-		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+		if (sig != SIGSYS && sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
 			sigaction(sig, &def, NULL);
 	}
 }

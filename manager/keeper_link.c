@@ -153,7 +153,7 @@ static int fork_keeper(struct keeper_link *link, int sock, int pidfd)
 int keeper_replace(struct keeper_link *link)
 {
 	cleanup_close int keeper_sock = -1, sock = -1, pidfd = -1;
-	sigset_t all, mask;
+	sigset_t mask;
 	int pair[2], err;
 
 	if (keeper_is_alive(link))
@@ -168,8 +168,7 @@ int keeper_replace(struct keeper_link *link)
 		return -errno;
 	/* Until the new keeper has forgotten them, none of the server's handlers is to run in it.
 	 */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	signals_block_others(&mask);
 	err = fork_keeper(link, keeper_sock, pidfd);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	if (err < 0)

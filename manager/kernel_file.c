@@ -55,8 +55,11 @@ int group_read_kernel_file(struct manager *m, uint64_t id, const char *name, cha
 
 int group_write_kernel_file(struct manager *m, struct group *g, const char *name, const char *text)
 {
-	cleanup_close int dir = open_group(m, group_id(g));
+	cleanup_close int dir = -1;
 
+	if (!strcmp(name, "release_agent"))
+		return hierarchy_write_agent(m->hierarchy, text);
+	dir = open_group(m, group_id(g));
 	return dir < 0 ? dir : write_file_at(dir, name, text, strlen(text));
 }
 

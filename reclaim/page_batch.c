@@ -178,11 +178,10 @@ static bool second_cpu(void)
 /* A helper that takes no signal: the daemon's are meant for its loop. */
 static bool start_helper(pthread_t *ret, struct page_batch *b)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signals_block_others(&before);
 	error = pthread_create(ret, NULL, batch_work, b);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error == 0;

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -63,5 +65,54 @@ void log_message(int priority, const char *fmt, ...)
 		syslog(priority, "%s", text);
 	else
 		write_line(line, strlen(line));
+	errno = saved_errno;
+}
+
+void log_detach(int null_fd)
+{
+	log_target(true);
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null_fd, fd);
+}
+
+/* ---- in a signal handler ---- */
+
+/* As much of text as there is room for. The new length. */
+static size_t append(char *line, size_t len, size_t size, const char *text)
+{
+	while (*text && len < size)
+		line[len++] = *text++;
+	return len;
+}
+
+/* syslog(3) may not be called here: a datagram of our own. */
+static void send_to_syslog(const char *line, size_t len)
+{
+	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	sendto(fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address,
+	       sizeof(address));
+	close(fd);
+}
+
+#define HANDLER_LINE_MAX 256
+#define SYSLOG_PREFIX    "<27>" LOG_PREFIX /* LOG_DAEMON | LOG_ERR */
+
+void log_from_handler(const char *const text[])
+{
+	bool to_syslog = __atomic_load_n(&syslog_on, __ATOMIC_ACQUIRE);
+	char line[HANDLER_LINE_MAX + 1]; /* + 1: the newline */
+	size_t len = append(line, 0, HANDLER_LINE_MAX, to_syslog ? SYSLOG_PREFIX : LOG_PREFIX);
+	int saved_errno = errno;
+
+	for (; *text; text++)
+		len = append(line, len, HANDLER_LINE_MAX, *text);
+	if (to_syslog)
+		send_to_syslog(line, len);
+	else
+		write_line(line, len);
 	errno = saved_errno;
 }

@@ -15,6 +15,15 @@ void log_message(int priority, const char *fmt, ...) __attribute__((format(print
 /* LOG_DEBUG messages are dropped unless this was called with true. */
 void log_verbose(bool on);
 
+/*
+ * One LOG_ERR line of text[], which NULL ends, as log_message() would write it; may be called in a
+ * signal handler.
+ */
+void log_from_handler(const char *const text[]);
+
+/* Let go of the terminal: messages go to syslog, and stdin, stdout and stderr to null_fd. */
+void log_detach(int null_fd);
+
 #define log_error(...)   log_message(3, __VA_ARGS__)
 #define log_warning(...) log_message(4, __VA_ARGS__)
 #define log_info(...)    log_message(6, __VA_ARGS__)

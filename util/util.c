@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The few helpers every room needs: page size, clock, small files. Any thread. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "util/util.h"
@@ -86,4 +87,15 @@ int fd_place(int fd, int lowest)
 		return fd;
 	close(fd);
 	return high;
+}
+
+void signals_block_others(sigset_t *ret_before)
+{
+	static const int own[] = {SIGSYS, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+	sigset_t others;
+
+	sigfillset(&others);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		sigdelset(&others, own[i]);
+	pthread_sigmask(SIG_SETMASK, &others, ret_before);
 }

@@ -4,6 +4,7 @@
 #define MEMCGFS_UTIL_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -50,6 +51,12 @@ size_t page_size(void);
 /* Monotonic clock in microseconds, and in nanoseconds. */
 uint64_t now_usec(void);
 uint64_t now_nsec(void);
+
+/*
+ * Block all signals for this thread, but for those that tell of what it did itself: blocked, they
+ * would end the process. *ret_before: the mask before.
+ */
+void signals_block_others(sigset_t *ret_before);
 
 /*
  * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1

@@ -289,6 +289,13 @@ int hierarchy_children(struct hierarchy *h, const char *path, char ***ret, size_
 }
 
 /* A file with the path in it. */
+int hierarchy_write_agent(struct hierarchy *h, const char *text)
+{
+	(void)h;
+	(void)text;
+	return -ENOENT;
+}
+
 int hierarchy_open(struct hierarchy *h, const char *path)
 {
 	ssize_t len = (ssize_t)strlen(path);
