@@ -27,11 +27,11 @@ thousandths() { # SECONDS
 
 # One run ---------------------------------------------------------------------------------------------------------------
 
-# The kernel's group, ours, or none: kernel, ours and none below.
+# The kernel's group, ours, or none: kernel, ours and none below. off: ours without background reclaim.
 tree() { # WHICH
 	case $1 in
 	kernel) echo "$K" ;;
-	ours) echo "$M" ;;
+	ours | off) echo "$M" ;;
 	esac
 }
 
@@ -50,6 +50,7 @@ run_in() { # WHICH LIMIT COMMAND...
 		group=$(tree "$which")/bench
 		mkdir "$group"
 		echo "$limit" >"$group/memory.limit_in_bytes"
+		[ "$which" != off ] || echo 0 0 >"$group/memory.watermarks"
 		"$HELPERS/enter" "$group/tasks" "$BENCH/stopwatch" "$T/time" "$@"
 		cat "$group/memory.failcnt" >>"$T/$which.failcnt"
 		cat "$group/memory.max_usage_in_bytes" >>"$T/$which.peak"
@@ -60,8 +61,8 @@ run_in() { # WHICH LIMIT COMMAND...
 }
 
 forget() {
-	rm -f "$T"/{none,kernel,ours}.{wall,cpu,failcnt,peak}
-	touch "$T"/{none,kernel,ours}.{wall,cpu,failcnt,peak}
+	rm -f "$T"/{none,kernel,ours,off}.{wall,cpu,failcnt,peak}
+	touch "$T"/{none,kernel,ours,off}.{wall,cpu,failcnt,peak}
 }
 
 # Swap that is used before any other, for one section.
@@ -283,5 +284,50 @@ section_pipe() {
 	echo "|---|---|---|---|---|---|---|"
 	pipe_row zram
 	pipe_row file
+	echo
+}
+
+# Background reclaim ----------------------------------------------------------------------------------------------------
+
+least() { # of the lines of a file
+	sort -n "$1" | head -n 1
+}
+
+pipe_once() { # WHICH
+	dd if=/dev/zero bs=1M count=300 status=none | run_in "$1" $LIMIT tail
+}
+
+fill_once() { # WHICH
+	run_in "$1" $LIMIT "$BENCH/fill" 300
+}
+
+background_row() { # WHAT SWAP RUN-ONCE
+	local i which on off
+	use_swap "$2" 640 || return 0
+	forget
+	for ((i = 0; i < RUNS; i++)); do
+		for which in off ours ${K:+kernel}; do
+			"$3" "$which"
+		done
+	done
+	drop_swap
+	on=$(median "$T/ours.failcnt") off=$(median "$T/off.failcnt")
+	echo "| $1, $2 | $(thousandths "$(median "$T/off.wall")") / $(thousandths "$(least "$T/off.wall")") |" \
+		"$(thousandths "$(median "$T/ours.wall")") / $(thousandths "$(least "$T/ours.wall")") |" \
+		"$(ratio "$(median "$T/ours.wall")" "$(median "$T/off.wall")") / $(ratio "$(least "$T/ours.wall")" "$(least "$T/off.wall")") |" \
+		"$off | $on | $(ratio "$off" "$on") | $(median "$T/kernel.failcnt") |" \
+		"$(over "$(sort -n "$T/ours.peak" | tail -n 1)" $LIMIT) |"
+}
+
+section_background() {
+	echo "## Background reclaim"
+	echo "memory.watermarks \`75 50\` against \`0 0\`, limit 16 MiB, $RUNS runs each, alternating; medians, and least after the slash."
+	echo
+	echo "| | off, s | on, s | on / off | failcnt, off | failcnt, on | off / on | kernel's failcnt | peak over the limit, on |"
+	echo "|---|---|---|---|---|---|---|---|---|"
+	background_row "dd \\| tail" file pipe_once
+	background_row "fill and re-read" file fill_once
+	background_row "dd \\| tail" zram pipe_once
+	background_row "fill and re-read" zram fill_once
 	echo
 }

@@ -20,16 +20,15 @@ struct reclaim_process {
 	uint64_t hand; /* in/out: address where the next call goes on */
 	uint64_t
 		rss; /* in: pages the caller believes the process has, for the proportional split */
-	uint64_t nr_paged_out; /* out: pages by which the process's resident set became smaller */
+	uint64_t nr_paged_out; /* out: pages that were there, and went */
 };
 
 /*
  * Page out about nr_pages pages of the nr processes, split in proportion to rss, each from its hand
  * on, wrapping once. Private anonymous and shared-anonymous memory is taken; with file_mapped,
  * private file mappings too. Pages mapped by more than one process stay (MADV_PAGEOUT passes over
- * them), and so do locked ones. Processes that end meanwhile are skipped. Returns the pages by
- * which the processes' resident sets became smaller, or -errno if nothing could be tried at all
- * (-EPERM, -ENOSYS).
+ * them), and so do locked ones. Processes that end meanwhile are skipped. Returns the pages
+ * that went, or -errno if nothing could be tried at all (-EPERM, -ENOSYS).
  */
 int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped);
 
