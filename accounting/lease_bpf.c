@@ -300,11 +300,15 @@ static void bpf_lease_own_events(struct lease *l, pid_t tid)
 		close(fd);
 }
 
+/* What was seen of its growth stays: it would be charged once more at each stop. */
 static int bpf_lease_member_set(struct lease *l, pid_t tgid, uint32_t slot, bool stopped)
 {
-	struct lease_member member = {.slot = slot, .stopped = stopped};
+	struct lease_member member = {};
 	uint32_t key = (uint32_t)tgid;
 
+	bpf_map_lookup_elem(bpf_map__fd(bpf_lease_of(l)->skel->maps.members), &key, &member);
+	member.slot = slot;
+	member.stopped = stopped;
 	if (bpf_map_update_elem(bpf_map__fd(bpf_lease_of(l)->skel->maps.members), &key, &member,
 				BPF_ANY))
 		return errno == E2BIG ? -ENOSPC : -errno;

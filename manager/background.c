@@ -18,7 +18,7 @@
 #define LOW_PERCENT  50
 
 /* One job: who waits at the limit meanwhile waits for it. */
-#define BATCH_PAGES 512
+#define BATCH_PAGES 1024
 
 /* Of a round, as in the 2007 patch; then the high mark counts as passed anew. */
 #define ROUND_BATCHES 128

@@ -4,7 +4,7 @@
 #include "tests/unit/manager_fixture.h"
 
 /* As in manager/background.c. */
-#define BATCH         512
+#define BATCH         1024
 #define ROUND_BATCHES 128
 
 static struct group *make_marked(struct group *parent, const char *name, uint64_t limit)
@@ -15,12 +15,12 @@ static struct group *make_marked(struct group *parent, const char *name, uint64_
 	return g;
 }
 
-/* A round of a group of 2000 is under way, its worker held. */
+/* A round of a group of 4000 is under way, its worker held. */
 static struct group *held_round(struct fake_process **ret)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = make_marked(manager_root(mgr), "a", 4000);
 
-	*ret = member_make(a, 1480);
+	*ret = member_make(a, 2980);
 	fake_reclaim_hold(0);
 	CU_ASSERT_EQUAL(world_touch(*ret, 100), 100);
 	world_step();
@@ -60,32 +60,32 @@ static void test_marks(void)
 
 static void test_high_to_low(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = make_marked(manager_root(mgr), "a", 4000);
 	struct fake_process *fp = member_make(a, 0);
 
-	CU_ASSERT_EQUAL(world_touch(fp, 1480), 1480);
+	CU_ASSERT_EQUAL(world_touch(fp, 2980), 2980);
 	world_run();
 	CU_ASSERT_EQUAL(world.nr_page_out, 0);
-	CU_ASSERT_EQUAL(world_touch(fp, 40), 40);
+	CU_ASSERT_EQUAL(world_touch(fp, 60), 60);
 	world_run();
-	CU_ASSERT_EQUAL(fp->rss_anon, 1000);
-	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(fp->rss_anon, 2000);
+	CU_ASSERT_EQUAL(usage_pages(a), 2000);
 	CU_ASSERT_EQUAL(world.nr_page_out, 2); /* no job longer than a batch */
-	CU_ASSERT_EQUAL(world.wanted, 520 - BATCH);
+	CU_ASSERT_EQUAL(world.wanted, 1040 - BATCH);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 520);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 1040);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
 	CU_ASSERT_EQUAL(failcnt(a), 0);
 	/* And again. */
 	for (int i = 0; i < 20; i++) {
-		CU_ASSERT_EQUAL(world_touch(fp, 200), 200);
+		CU_ASSERT_EQUAL(world_touch(fp, 400), 400);
 		world_run();
 	}
 	CU_ASSERT(event_count(a, GROUP_EVENT_HIGH) >= 4);
 	CU_ASSERT_EQUAL(failcnt(a), 0);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
-	CU_ASSERT(world.peak <= 1710);
+	CU_ASSERT(world.peak <= 3410);
 }
 
 static void test_off(void)
@@ -267,7 +267,7 @@ static void test_room_found_meanwhile(void)
 	struct fake_process *fp;
 	struct group *a = held_round(&fp);
 
-	atomic_put(&fp->rss_anon, 1200);
+	atomic_put(&fp->rss_anon, 2400);
 	while (!stands(fp))
 		world_fault(fp, 8);
 	world_step();
@@ -291,7 +291,7 @@ static void test_limit_hit_meanwhile(void)
 	CU_ASSERT_EQUAL(failcnt(a), 1);
 	/* It went on after what was under way, and the round to its end. */
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
-	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(usage_pages(a), 2000);
 }
 
 /* What was under way brought nothing: then it is the waiter's turn, and only then OOM. */
@@ -310,7 +310,7 @@ static void test_futile_for_waiter(void)
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 1);
 	fp->pinned = 0;
 	look_again();
-	CU_ASSERT_EQUAL(limit_set(a, 4000), 0);
+	CU_ASSERT_EQUAL(limit_set(a, 8000), 0);
 	CU_ASSERT_FALSE(stands(fp));
 }
 
@@ -361,12 +361,12 @@ static void test_lowered(void)
 	struct group *a = held_round(&fp);
 	struct limit_write w;
 
-	limit_write(&w, a, 1000);
+	limit_write(&w, a, 2000);
 	CU_ASSERT_EQUAL(w.nr_done, 0);
 	go_on();
 	CU_ASSERT_EQUAL(w.nr_done, 1);
 	CU_ASSERT_EQUAL(w.error, 0);
-	CU_ASSERT_EQUAL(usage_pages(a), 500);
+	CU_ASSERT_EQUAL(usage_pages(a), 1000);
 	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_DIRECT) > 0);
 	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND) > 0);
 }
@@ -393,11 +393,11 @@ static void test_restart(void)
 	a = group_child(manager_root(mgr), "a");
 	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
 	world_run();
-	CU_ASSERT_EQUAL(fp->rss_anon, 1580 - BATCH);
-	CU_ASSERT_EQUAL(world_touch(fp, 400), 400);
+	CU_ASSERT_EQUAL(fp->rss_anon, 3080 - BATCH);
+	CU_ASSERT_EQUAL(world_touch(fp, 900), 900);
 	CU_ASSERT_EQUAL(world_touch(fp, 100), 100);
 	world_run();
-	CU_ASSERT_EQUAL(usage_pages(a), 1000);
+	CU_ASSERT_EQUAL(usage_pages(a), 2000);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
 }
 
