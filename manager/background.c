@@ -155,13 +155,26 @@ static void next_batch(struct manager *m, struct group *g)
 	}
 }
 
+/* Applications that were asked gave enough for now: they are asked again at the mark, rather than
+ * paged out, though they may fill their caches as fast as they give them back. */
+static bool is_below_mark(const struct group *g)
+{
+	uint64_t high, low;
+
+	return !g->to_soft_limit && shrinkers_may_be_at_it(g) && marks(g, &high, &low) &&
+	       g->usage <= high;
+}
+
 void background_page_out(struct manager *m, struct group *g)
 {
 	if (g->background != BACKGROUND_ASKED)
 		return;
 	g->background = BACKGROUND_ON;
 	group_true_up(m, g);
-	next_batch(m, g);
+	if (is_below_mark(g))
+		sleep_on(m, g, 0);
+	else
+		next_batch(m, g);
 }
 
 /* What is left cannot be had: the next time half way to the limit, for the program may free some.

@@ -401,6 +401,8 @@ uint64_t group_ask(struct manager *m, struct group *g, uint64_t nr_pages);
  * group_asked() and background_page_out() are called when it is over.
  */
 bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages);
+/* They were asked a moment ago, and more may come of it. */
+bool shrinkers_may_be_at_it(const struct group *g);
 /* g's limit has been met, and p may have been asked to free memory: may it go on for that? */
 bool process_has_grace(struct manager *m, struct process *p, struct group *g);
 int deadlines_new(struct manager *m);

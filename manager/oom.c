@@ -158,7 +158,7 @@ void group_oom(struct manager *m, struct group *g)
 	struct process *p;
 
 	retry_arm(m);
-	if (victim_is_dying(m, g) || group_squeeze(m, g))
+	if (victim_is_dying(m, g) || group_squeeze(m, g) || shrinkers_may_be_at_it(g))
 		return;
 	if (!g->oom) {
 		group_count_event(g, GROUP_EVENT_OOM, 1);

@@ -173,11 +173,16 @@ bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages)
 		return true;
 	if (group_ask(m, g, nr_pages))
 		g->asked_usec = now;
-	else if (!g->asked_usec || now > g->asked_usec + BUSY_USEC)
+	else if (!shrinkers_may_be_at_it(g))
 		return false;
 	g->ask_deadline = now + DEADLINE_USEC;
 	deadline_arm(m, DEADLINE_USEC);
 	return true;
+}
+
+bool shrinkers_may_be_at_it(const struct group *g)
+{
+	return g->asked_usec && now_usec() <= g->asked_usec + BUSY_USEC;
 }
 
 static bool has_shrinker(struct group *top, const struct process *p)
