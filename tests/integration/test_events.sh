@@ -204,7 +204,7 @@ test_shrinker_after_a_kill() {
 # hoard NAME GROUP MIB: a member with a cache of so many chunks, which it frees as it is asked
 hoard() {
 	talk_in "$1" "$2" "$HELPERS/eventfd" "$M/$2"
-	[ "$(ask "$1" reg mempressure.shrinker $MIB)" = ok ] || fail "$1 cannot register"
+	[ "$(ask "$1" reg mempressure.shrinker "$MIB")" = ok ] || fail "$1 cannot register"
 	ask "$1" take "$3" >/dev/null
 	ask "$1" add "$3" >/dev/null
 }
