@@ -22,21 +22,30 @@ static int check_name(const char *name)
 
 /* ---- mkdir ---- */
 
-static void mkdir_run(struct manager *m, struct manager_request *request)
+static int make_group(struct manager *m, const struct request *r, struct group **ret)
 {
-	struct request *r = (struct request *)request;
+	uint64_t foreign = node_foreign(r->node);
 	struct group *parent = node_group(m, r->node), *g;
 	int error;
 
-	if (!parent) {
-		request_end(r, -ENOENT);
-		return;
-	}
-	error = group_mkdir(m, parent, r->name, r->mode, &r->caller, &g);
-	if (error == -EEXIST && r->resent) {
-		g = group_child(parent, r->name);
-		error = g ? 0 : error;
-	}
+	if (foreign)
+		return foreign_mkdir(m, foreign, r->name, r->mode, &r->caller, ret);
+	if (!parent)
+		return -ENOENT;
+	error = group_mkdir(m, parent, r->name, r->mode, &r->caller, ret);
+	g = error == -EEXIST && r->resent ? group_child(parent, r->name) : NULL;
+	if (!g)
+		return error;
+	*ret = g;
+	return 0;
+}
+
+static void mkdir_run(struct manager *m, struct manager_request *request)
+{
+	struct request *r = (struct request *)request;
+	struct group *g;
+	int error = make_group(m, r, &g);
+
 	if (error < 0) {
 		request_end(r, error);
 		return;
@@ -69,7 +78,9 @@ static void rmdir_run(struct manager *m, struct manager_request *request)
 {
 	struct request *r = (struct request *)request;
 	struct group *parent = node_group(m, r->node);
-	int error = parent ? group_rmdir(m, parent, r->name) : -ENOENT;
+	struct place in = node_place(m, r->node);
+	int error = parent && group_child(parent, r->name) ? group_rmdir(m, parent, r->name)
+							   : place_rmdir(m, &in, r->name);
 
 	request_end(r, error == -ENOENT && r->resent ? 0 : error);
 }
@@ -92,11 +103,13 @@ void change_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static int rename_group(struct manager *m, const struct request *r)
 {
 	struct group *parent = node_group(m, r->node);
+	struct place in = node_place(m, r->node);
 
-	if (!parent)
-		return -ENOENT;
-	if (!group_child(parent, r->name))
-		return r->resent && group_child(parent, r->new_name) ? 0 : -ENOENT;
+	if (parent && !group_child(parent, r->name) && r->resent &&
+	    group_child(parent, r->new_name))
+		return 0;
+	if (!parent || !group_child(parent, r->name))
+		return place_rename(m, &in, r->name, r->new_name);
 	if (group_child(parent, r->new_name))
 		return -EEXIST;
 	return group_rename(m, parent, r->name, parent, r->new_name);
@@ -141,19 +154,37 @@ void change_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino
 
 /* ---- setattr ---- */
 
-static void setattr_run(struct manager *m, struct manager_request *request)
+static int set_attr(struct manager *m, const struct request *r, struct stat *ret)
 {
-	struct request *r = (struct request *)request;
 	struct group *g = node_group(m, r->node);
 	unsigned index = node_index(r->node);
 	int error = g ? group_set_attr(m, g, index, &r->attr, r->attr_mask) : -ENOENT;
+
+	if (error == 0)
+		node_stat(g, index, r->st_size, ret);
+	return error;
+}
+
+static int foreign_setattr(struct manager *m, const struct request *r, struct stat *ret)
+{
+	int error = foreign_set_attr(m, node_foreign(r->node), foreign_file_name(r->node), &r->attr,
+				     r->attr_mask);
+
+	if (error < 0)
+		return error;
+	return node_getattr(m, r->node, r->caller.pid, ret) ? 0 : -ENOENT;
+}
+
+static void setattr_run(struct manager *m, struct manager_request *request)
+{
+	struct request *r = (struct request *)request;
 	struct stat st;
+	int error = node_foreign(r->node) ? foreign_setattr(m, r, &st) : set_attr(m, r, &st);
 
 	if (error < 0) {
 		request_end(r, error);
 		return;
 	}
-	node_stat(g, index, r->st_size, &st);
 	tree_reply_attr(r->req, &st);
 	request_free(r);
 }

@@ -8,23 +8,14 @@
 
 #include <string.h>
 
+#include "fs/parse.h"
 #include "util/util.h"
-
-static bool is_there(struct manager *m, node_t node)
-{
-	bool there;
-
-	manager_rdlock(m);
-	there = node_group(m, node);
-	manager_unlock(m);
-	return there;
-}
 
 void io_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *f = fs_of(req);
 
-	if (!is_there(f->manager, ino)) {
+	if (!node_exists(f->manager, ino)) {
 		fuse_reply_err(req, ENODEV);
 		return;
 	}
@@ -53,7 +44,7 @@ static int read_at(fuse_req_t req, node_t node, uint64_t handle, size_t off, siz
 	size_t len;
 	int r;
 
-	if (off > 0 && is_there(f->manager, node) &&
+	if (off > 0 && node_exists(f->manager, node) &&
 	    snapshot_get(f->snapshots, handle, off, size, ret, ret_len))
 		return 0;
 	r = node_text(f->manager, node, fuse_req_ctx(req)->pid, &text, &len);
@@ -94,6 +85,18 @@ static void write_done(int error, void *userdata)
 	request_free(r);
 }
 
+static int foreign_write(struct request *r)
+{
+	pid_t pid;
+	int error = parse_pid(r->data, &pid);
+
+	if (error < 0)
+		return error;
+	foreign_attach(r->fs->manager, node_foreign(r->node), pid, foreign_file_is_procs(r->node),
+		       &r->caller, write_done, r);
+	return -EINPROGRESS;
+}
+
 static void write_run(struct manager *m, struct manager_request *request)
 {
 	struct request *r = (struct request *)request;
@@ -110,7 +113,9 @@ static void write_run(struct manager *m, struct manager_request *request)
 	};
 	int error = -ENODEV;
 
-	if (write.group)
+	if (node_foreign(r->node))
+		error = foreign_write(r);
+	else if (write.group)
 		error = control_file(write.group, node_index(r->node))->write(&write);
 	if (error != -EINPROGRESS)
 		write_done(error, r);
@@ -121,6 +126,8 @@ static int writable(struct manager *m, node_t node)
 	int r = -ENODEV;
 	struct group *g;
 
+	if (node_foreign(node))
+		return node_index(node) ? 0 : -EINVAL;
 	manager_rdlock(m);
 	g = node_group(m, node);
 	if (g)

@@ -2,10 +2,13 @@
 /* Inode numbers of the tree, and what stat(2) says of one. No state of its own. */
 #include "fs/node.h"
 
+#include <string.h>
+
 #include "util/util.h"
 
 #define ROOT_NODE  ((node_t)1) /* FUSE_ROOT_ID */
 #define INDEX_BITS 8
+#define FOREIGN    ((node_t)1 << 62) /* not 63: a place in a directory is a signed number */
 
 _Static_assert(STATE_MAX_FILES <= 1 << INDEX_BITS, "an index fits its bits");
 
@@ -21,10 +24,38 @@ unsigned node_index(node_t node)
 	return node == ROOT_NODE ? 0 : (unsigned)(node & ((1U << INDEX_BITS) - 1));
 }
 
+node_t node_of_foreign(uint64_t id, unsigned index)
+{
+	return id < FOREIGN >> INDEX_BITS ? FOREIGN | id << INDEX_BITS | index : 0;
+}
+
+uint64_t node_foreign(node_t node)
+{
+	return node & FOREIGN ? (node & ~FOREIGN) >> INDEX_BITS : 0;
+}
+
+struct place node_place(struct manager *m, node_t node)
+{
+	uint64_t foreign = node_foreign(node);
+
+	if (foreign)
+		return (struct place){.foreign = foreign};
+	return (struct place){.group = node == ROOT_NODE ? group_id(manager_root(m))
+							 : node >> INDEX_BITS};
+}
+
+node_t node_of_place(const struct place *p)
+{
+	return p->foreign ? node_of_foreign(p->foreign, 0) : (node_t)p->group << INDEX_BITS;
+}
+
 struct group *node_group(struct manager *m, node_t node)
 {
 	unsigned index = node_index(node);
 	struct group *g;
+
+	if (node_foreign(node))
+		return NULL;
 
 	if (node == ROOT_NODE)
 		return manager_root(m);
@@ -46,6 +77,99 @@ static const struct control_file *node_file(struct manager *m, node_t node)
 	return file;
 }
 
+/* What a directory of others' has: names and places as in a group of ours. */
+static const struct {
+	const char *name;
+	bool is_procs;
+} foreign_files[] = {{"tasks", false}, {"cgroup.procs", true}};
+
+unsigned foreign_file_index(const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(foreign_files); i++)
+		if (strcmp(foreign_files[i].name, name) == 0)
+			return i + 1;
+	return 0;
+}
+
+const char *foreign_file_name(node_t node)
+{
+	unsigned index = node_index(node);
+
+	return index ? foreign_files[index - 1].name : "";
+}
+
+bool foreign_file_is_procs(node_t node)
+{
+	return foreign_files[node_index(node) - 1].is_procs;
+}
+
+static bool foreign_getattr(struct manager *m, node_t node, pid_t reader, struct stat *ret)
+{
+	unsigned index = node_index(node);
+	struct stat st;
+
+	if (foreign_stat(m, node_foreign(node), foreign_file_name(node), &st) < 0)
+		return false;
+	*ret = (struct stat){
+		.st_ino = node,
+		.st_mode = st.st_mode,
+		.st_nlink = st.st_nlink,
+		.st_uid = st.st_uid,
+		.st_gid = st.st_gid,
+		.st_size = index ? node_size(m, node, reader) : 0,
+		.st_blksize = (blksize_t)page_size(),
+		.st_mtim = st.st_mtim,
+		.st_ctim = st.st_ctim,
+		.st_atim = st.st_atim,
+	};
+	return true;
+}
+
+bool node_getattr(struct manager *m, node_t node, pid_t reader, struct stat *ret)
+{
+	struct group *g;
+	off_t size;
+
+	if (node_foreign(node))
+		return foreign_getattr(m, node, reader, ret);
+	size = node_size(m, node, reader);
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g)
+		node_stat(g, node_index(node), size, ret);
+	manager_unlock(m);
+	return g;
+}
+
+bool node_exists(struct manager *m, node_t node)
+{
+	struct stat st;
+	bool there;
+
+	if (node_foreign(node))
+		return foreign_stat(m, node_foreign(node), "", &st) == 0;
+	manager_rdlock(m);
+	there = node_group(m, node);
+	manager_unlock(m);
+	return there;
+}
+
+static int foreign_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *ret_len)
+{
+	int r;
+
+	if (node_index(node) == 0)
+		return -EINVAL;
+	r = foreign_tasks(m, node_foreign(node), foreign_file_is_procs(node), reader, ret, ret_len);
+	return r == -ENOENT ? -ENODEV : r;
+}
+
+/* Room for as much again as the list is long. */
+static off_t list_size(size_t len)
+{
+	return (off_t)((2 * len / page_size() + 1) * page_size());
+}
+
 int node_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *ret_len)
 {
 	struct file_scan scan = {.manager = m, .reader = reader};
@@ -53,6 +177,8 @@ int node_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *
 	const struct group *g;
 	int r = -ENODEV;
 
+	if (node_foreign(node))
+		return foreign_text(m, node, reader, ret, ret_len);
 	manager_rdlock(m);
 	g = node_group(m, node);
 	if (g) {
@@ -72,18 +198,19 @@ int node_text(struct manager *m, node_t node, pid_t reader, char **ret, size_t *
  */
 off_t node_size(struct manager *m, node_t node, pid_t reader)
 {
-	const struct control_file *file = node_file(m, node);
-	size_t len, page = page_size();
+	bool foreign = node_foreign(node);
+	const struct control_file *file = foreign ? NULL : node_file(m, node);
+	size_t len;
 	char *text;
 
-	if (!file || (!file->read && !file->scan))
+	if (!foreign && (!file || (!file->read && !file->scan)))
 		return 0;
-	if (file->scan && !file->is_list)
-		return (off_t)page;
+	if (file && file->scan && !file->is_list)
+		return (off_t)page_size();
 	if (node_text(m, node, reader, &text, &len) < 0)
 		return 0;
 	free(text);
-	return (off_t)(file->is_list ? (2 * len / page + 1) * page : len);
+	return foreign || file->is_list ? list_size(len) : (off_t)len;
 }
 
 void node_stat(const struct group *g, unsigned index, off_t size, struct stat *ret)

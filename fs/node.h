@@ -20,6 +20,22 @@ typedef uint64_t node_t;
 node_t node_of(const struct group *g, unsigned index);
 unsigned node_index(node_t node);
 
+/*
+ * A directory of others', or one of its two lists: the kernel's id in the place of the group's, and
+ * a bit that no group of ours has. 0: an id that does not fit, as no kernel has used yet.
+ */
+node_t node_of_foreign(uint64_t id, unsigned index);
+uint64_t node_foreign(node_t node); /* 0: it is ours */
+struct place node_place(struct manager *m, node_t node);
+node_t node_of_place(const struct place *p);
+/* The index of a file in such a directory, 0: there is none of that name. */
+unsigned foreign_file_index(const char *name);
+const char *foreign_file_name(node_t node); /* "": it is the directory */
+bool foreign_file_is_procs(node_t node);
+/* False: it has gone. Any thread, without the lock, this and the next. */
+bool node_exists(struct manager *m, node_t node);
+bool node_getattr(struct manager *m, node_t node, pid_t reader, struct stat *ret);
+
 /* NULL: the group was removed, or has no such file. */
 struct group *node_group(struct manager *m, node_t node);
 

@@ -47,6 +47,17 @@ static struct group *find_name(struct manager *m, node_t parent, const char *nam
 	return g && index == 0 ? group_child(g, name) : g;
 }
 
+/* The same of what is others', or in a directory of others'. */
+static node_t find_place(struct manager *m, node_t parent, const char *name)
+{
+	unsigned index = node_foreign(parent) ? foreign_file_index(name) : 0;
+	struct place in = node_place(m, parent), found;
+
+	if (index)
+		return node_of_foreign(in.foreign, index);
+	return place_find(m, &in, name, &found) < 0 ? 0 : node_of_place(&found);
+}
+
 /* 0: there is no such name. */
 static node_t find_node(struct manager *m, node_t parent, const char *name)
 {
@@ -59,21 +70,7 @@ static node_t find_node(struct manager *m, node_t parent, const char *name)
 	if (g)
 		node = node_of(g, index);
 	manager_unlock(m);
-	return node;
-}
-
-/* False: its group was removed. */
-static bool stat_node(struct manager *m, node_t node, pid_t reader, struct stat *ret)
-{
-	off_t size = node_size(m, node, reader);
-	struct group *g;
-
-	manager_rdlock(m);
-	g = node_group(m, node);
-	if (g)
-		node_stat(g, node_index(node), size, ret);
-	manager_unlock(m);
-	return g;
+	return node ? node : find_place(m, parent, name);
 }
 
 void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -82,7 +79,7 @@ void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	node_t node = find_node(m, parent, name);
 	struct stat st;
 
-	if (node && stat_node(m, node, fuse_req_ctx(req)->pid, &st))
+	if (node && node_getattr(m, node, fuse_req_ctx(req)->pid, &st))
 		reply_entry(req, &st);
 	else
 		fuse_reply_err(req, ENOENT);
@@ -93,7 +90,7 @@ void tree_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat st;
 
 	(void)fi;
-	if (stat_node(fs_of(req)->manager, ino, fuse_req_ctx(req)->pid, &st))
+	if (node_getattr(fs_of(req)->manager, ino, fuse_req_ctx(req)->pid, &st))
 		tree_reply_attr(req, &st);
 	else
 		fuse_reply_err(req, ENOENT);
@@ -141,14 +138,17 @@ static bool list(struct listing *l, const char *name, node_t ino, mode_t type, o
 	return true;
 }
 
+static bool list_dots(struct listing *l, node_t self, node_t parent, off_t after)
+{
+	return (after >= OFF_DOT || list(l, ".", self, S_IFDIR, OFF_DOT)) &&
+	       (after >= OFF_DOTDOT || list(l, "..", parent, S_IFDIR, OFF_DOTDOT));
+}
+
 static bool list_files(struct listing *l, const struct group *g, off_t after)
 {
 	const struct group *parent = group_parent(g);
 
-	if (after < OFF_DOT && !list(l, ".", node_of(g, 0), S_IFDIR, OFF_DOT))
-		return false;
-	if (after < OFF_DOTDOT &&
-	    !list(l, "..", node_of(parent ? parent : g, 0), S_IFDIR, OFF_DOTDOT))
+	if (!list_dots(l, node_of(g, 0), node_of(parent ? parent : g, 0), after))
 		return false;
 	for (unsigned i = 1; i <= control_file_last(); i++) {
 		const struct control_file *file = control_file(g, i);
@@ -167,6 +167,13 @@ static int by_node(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* One that is called by a path is in a directory of others'. */
+static bool is_listed(const struct group *g, off_t after)
+{
+	return node_of(g, 0) > (node_t)after && !strchr(group_name(g), '/');
+}
+
+/* 1, 0 when there was no room for all, or -errno. */
 static int list_children(struct listing *l, const struct group *g, off_t after)
 {
 	cleanup_free struct group **children = NULL;
@@ -176,24 +183,89 @@ static int list_children(struct listing *l, const struct group *g, off_t after)
 	if (!children)
 		return -ENOMEM;
 	for (struct group *c = group_first_child(g); c; c = group_next_sibling(c))
-		if (node_of(c, 0) > (node_t)after)
+		if (is_listed(c, after))
 			children[nr++] = c;
 	qsort(children, nr, sizeof(*children), by_node);
 	for (size_t i = 0; i < nr; i++) {
 		node_t ino = node_of(children[i], 0);
 
 		if (!list(l, group_name(children[i]), ino, S_IFDIR, (off_t)ino))
-			break;
+			return 0;
 	}
+	return 1;
+}
+
+static int list_group(struct manager *m, struct listing *l, node_t node, off_t after)
+{
+	const struct group *g;
+	int r = -ENOENT;
+
+	manager_rdlock(m);
+	g = node_group(m, node);
+	if (g)
+		r = list_files(l, g, after) ? list_children(l, g, after) : 0;
+	manager_unlock(m);
+	return r;
+}
+
+/* ---- of others ---- */
+
+static int by_place(const void *a, const void *b)
+{
+	node_t x = node_of_place(&((const struct place_entry *)a)->place),
+	       y = node_of_place(&((const struct place_entry *)b)->place);
+
+	return (x > y) - (x < y);
+}
+
+static void list_entry(struct listing *l, const struct place_entry *e, off_t after)
+{
+	node_t ino = node_of_place(&e->place);
+
+	if (ino > (node_t)after && !list(l, e->name, ino, S_IFDIR, (off_t)ino))
+		l->size = l->used; /* nor anything after it */
+}
+
+/* Groups that others made in the directory; in theirs, also those of ours. */
+static int list_others(struct manager *m, struct listing *l, node_t node, off_t after)
+{
+	struct place in = node_place(m, node);
+	struct place_entry *entries;
+	size_t nr;
+	int r = place_list(m, &in, &entries, &nr);
+
+	if (r < 0)
+		return r;
+	if (nr > 0)
+		qsort(entries, nr, sizeof(*entries), by_place);
+	for (size_t i = 0; i < nr; i++)
+		if (in.foreign || entries[i].place.foreign)
+			list_entry(l, &entries[i], after);
+	place_entries_free(entries, nr);
 	return 0;
+}
+
+static int list_foreign(struct listing *l, node_t node, off_t after)
+{
+	static const char *const names[] = {"tasks", "cgroup.procs"};
+
+	if (!list_dots(l, node, node, after))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		unsigned index = foreign_file_index(names[i]);
+		off_t off = OFF_DOTDOT + (off_t)index;
+
+		if (after < off && !list(l, names[i], node | index, S_IFREG, off))
+			return 0;
+	}
+	return 1;
 }
 
 void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct manager *m = fs_of(req)->manager;
 	struct listing l = {.req = req, .size = MIN(size, READDIR_MAX)};
-	struct group *g;
-	int r = -ENOENT;
+	int r;
 
 	(void)fi;
 	l.buf = malloc(l.size);
@@ -201,11 +273,9 @@ void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	manager_rdlock(m);
-	g = node_group(m, ino);
-	if (g)
-		r = list_files(&l, g, off) ? list_children(&l, g, off) : 0;
-	manager_unlock(m);
+	r = node_foreign(ino) ? list_foreign(&l, ino, off) : list_group(m, &l, ino, off);
+	if (r > 0)
+		r = list_others(m, &l, ino, off);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else

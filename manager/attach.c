@@ -36,12 +36,13 @@ static bool settle_born_since(struct manager *m, uint64_t since_usec)
 
 	HASH_ITER (hh, m->processes, p, next) {
 		cleanup_free char *path = NULL;
+		const char *rest;
 		struct group *g;
 
 		if (p->born_usec < since_usec || hierarchy_of(m->hierarchy, p->tgid, &path))
 			continue;
-		g = group_by_path(m, path);
-		if (!g || g == p->group)
+		g = group_above_path(m, path, &rest);
+		if (g == p->group)
 			continue;
 		lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
 		process_move(m, p, g);
@@ -130,6 +131,7 @@ static int process_enter(struct manager *m, const struct target *t, struct group
 struct attach {
 	struct attach *next;
 	uint64_t group_id;
+	char *path; /* in the hierarchy, if it is not the group's own */
 	pid_t tid;
 	bool whole;
 	struct caller caller;
@@ -150,6 +152,7 @@ static void attach_end(struct manager *m, int error)
 	LL_DELETE(m->attaches, a);
 	/* Out of descriptors, wherever it shows: the budget is used up. */
 	a->done(error == -EMFILE || error == -ENFILE ? -ENOSPC : error, a->userdata);
+	free(a->path);
 	free(a);
 }
 
@@ -243,7 +246,8 @@ void attach_done(struct manager *m, struct job *j)
 static int attach_begin(struct manager *m, struct attach *a)
 {
 	struct group *g = manager_group(m, a->group_id);
-	cleanup_free char *path = g ? group_path(g) : NULL;
+	cleanup_free char *own = g && !a->path ? group_path(g) : NULL;
+	const char *path = a->path ? a->path : own;
 	struct process *p;
 	struct target t;
 	int r;
@@ -279,15 +283,25 @@ static void attach_begin_next(struct manager *m)
 void group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c,
 		  group_done_fn done, void *userdata)
 {
+	attach_at(m, g, NULL, tid, whole, c, done, userdata);
+}
+
+void attach_at(struct manager *m, struct group *g, const char *path, pid_t tid, bool whole,
+	       const struct caller *c, group_done_fn done, void *userdata)
+{
 	struct attach *a = calloc(1, sizeof(*a));
+	char *copy = path ? strdup(path) : NULL;
 	bool busy = m->attaches;
 
-	if (!a) {
+	if (!a || (path && !copy)) {
+		free(a);
+		free(copy);
 		done(-ENOMEM, userdata);
 		return;
 	}
 	*a = (struct attach){
 		.group_id = group_id(g),
+		.path = copy,
 		.tid = tid,
 		.whole = whole,
 		.caller = *c,
@@ -309,6 +323,9 @@ void attaches_free(struct manager *m)
 	struct attach *a, *next;
 
 	LL_FOREACH_SAFE(m->attaches, a, next)
-	free(a);
+	{
+		free(a->path);
+		free(a);
+	}
 	m->attaches = NULL;
 }

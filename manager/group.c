@@ -140,19 +140,41 @@ char *group_path(const struct group *g)
 	return path;
 }
 
-struct group *group_by_path(struct manager *m, const char *path)
+/* The child whose name path begins with; *ret_len is the name's length. */
+static struct group *child_on_path(const struct group *g, const char *path, size_t *ret_len)
 {
-	struct group *g = manager_root(m);
+	struct group *child = NULL;
+	size_t n = 0;
 
-	while (g && *path) {
-		struct group *children = g->children; /* the macro clears its result first */
-		size_t n = strcspn(path, "/");
+	while (path[n] && !child) {
+		n += path[n] == '/';
+		n += strcspn(path + n, "/");
+		HASH_FIND(hh, g->children, path, n, child);
+	}
+	*ret_len = n;
+	return child;
+}
 
-		HASH_FIND(hh, children, path, n, g);
+struct group *group_above_path(struct manager *m, const char *path, const char **ret_rest)
+{
+	struct group *g = manager_root(m), *child;
+	size_t n;
+
+	while ((child = child_on_path(g, path, &n))) {
+		g = child;
 		path += n;
 		path += *path == '/';
 	}
+	*ret_rest = path;
 	return g;
+}
+
+struct group *group_by_path(struct manager *m, const char *path)
+{
+	const char *rest;
+	struct group *g = group_above_path(m, path, &rest);
+
+	return *rest ? NULL : g;
 }
 
 char *group_child_path(const struct group *parent, const char *name)
@@ -250,14 +272,18 @@ static struct group *group_new(struct manager *m, struct group *parent, const ch
 int group_mkdir(struct manager *m, struct group *parent, const char *name, mode_t mode,
 		const struct caller *c, struct group **ret)
 {
+	return strpbrk(name, "/\n") ? -EINVAL : group_mkdir_at(m, parent, name, mode, c, ret);
+}
+
+int group_mkdir_at(struct manager *m, struct group *parent, const char *name, mode_t mode,
+		   const struct caller *c, struct group **ret)
+{
 	cleanup_free char *path = NULL;
 	struct group *g;
 	int r;
 
 	if (!*name || strlen(name) > STATE_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (strpbrk(name, "/\n"))
-		return -EINVAL;
 	if (group_child(parent, name))
 		return -EEXIST;
 	if (group_depth(parent) + 1 >= LEASE_MAX_DEPTH)
@@ -379,17 +405,22 @@ int group_rename(struct manager *m, struct group *parent, const char *name,
 		 struct group *new_parent, const char *new_name)
 {
 	struct group *g = group_child(parent, name);
-	cleanup_free char *path = NULL, *new_path = NULL;
-	int r;
 
 	if (!g)
 		return -ENOENT;
 	if (parent != new_parent)
 		return -EIO;
+	return strpbrk(new_name, "/\n") ? -EINVAL : group_rename_at(m, g, new_name);
+}
+
+int group_rename_at(struct manager *m, struct group *g, const char *new_name)
+{
+	cleanup_free char *path = NULL, *new_path = NULL;
+	struct group *parent = g->parent;
+	int r;
+
 	if (!*new_name || strlen(new_name) > STATE_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (strpbrk(new_name, "/\n"))
-		return -EINVAL;
 	if (group_child(parent, new_name))
 		return -EEXIST;
 	path = group_path(g);

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -108,6 +109,64 @@ int hierarchy_get_id(struct hierarchy *h, const char *path, uint64_t *ret)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	*ret = st.st_ino;
+	return 0;
+}
+
+/* A file handle of kernfs is the id alone, and an id is never used again. */
+#define FILEID_KERNFS 0xfe
+
+int hierarchy_open_id(struct hierarchy *h, uint64_t id)
+{
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + sizeof(id)];
+	} u = {.handle = {.handle_bytes = sizeof(id), .handle_type = FILEID_KERNFS}};
+	int fd;
+
+	memcpy(u.handle.f_handle, &id, sizeof(id));
+	fd = open_by_handle_at(h->lock_fd, &u.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ESTALE ? -ENOENT : -errno;
+	return fd;
+}
+
+/* Where the mount of both lies does not matter, then. */
+static int link_of(int fd, char *buf, size_t size)
+{
+	char link[32];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, buf, size);
+	if (len < 0)
+		return -errno;
+	if ((size_t)len == size)
+		return -ENAMETOOLONG;
+	buf[len] = '\0';
+	return (int)len;
+}
+
+int hierarchy_path_of(struct hierarchy *h, int dir, char **ret)
+{
+	char root[PATH_MAX], path[PATH_MAX];
+	int len = link_of(h->root_fd, root, sizeof(root));
+	int r = len < 0 ? len : link_of(dir, path, sizeof(path));
+	struct stat named, open;
+	char *copy;
+
+	if (r < 0)
+		return r;
+	if (strncmp(path, root, (size_t)len) != 0 || (path[len] != '/' && path[len] != '\0'))
+		return -ENOENT;
+	len += path[len] == '/';
+	/* A removed one's path has words behind it, or is another's by now. */
+	if (fstat(dir, &open) < 0 || fstatat(h->root_fd, path + len, &named, AT_EMPTY_PATH) < 0 ||
+	    named.st_ino != open.st_ino)
+		return -ENOENT;
+	copy = strdup(path + len);
+	if (!copy)
+		return -ENOMEM;
+	*ret = copy;
 	return 0;
 }
 

@@ -31,6 +31,11 @@ bool hierarchy_is_shared(const struct hierarchy *h);
 /* What names a group for as long as the hierarchy lives, also under another path. 0 or -errno. */
 int hierarchy_get_id(struct hierarchy *h, const char *path, uint64_t *ret);
 
+/* Descriptor of the directory of that id; -ENOENT. */
+int hierarchy_open_id(struct hierarchy *h, uint64_t id);
+/* Path of an open directory, malloc'd; -ENOENT when it was removed. */
+int hierarchy_path_of(struct hierarchy *h, int dir, char **ret);
+
 int hierarchy_mkdir(struct hierarchy *h, const char *path);
 int hierarchy_rmdir(struct hierarchy *h,
 		    const char *path); /* -EBUSY with tasks or children, from the kernel */

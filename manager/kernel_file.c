@@ -15,27 +15,10 @@
 /* release_agent is the longest. */
 #define TEXT_MAX 4096
 
-/* Descriptor of the group's directory. */
-static int open_group(struct manager *m, uint64_t id)
-{
-	cleanup_free char *path = NULL;
-	const struct group *g;
-	int fd = -ENODEV;
-
-	manager_rdlock(m);
-	g = manager_group(m, id);
-	if (g) {
-		path = group_path(g);
-		fd = path ? hierarchy_open(m->hierarchy, path) : -ENOMEM;
-	}
-	manager_unlock(m);
-	return fd;
-}
-
 int group_read_kernel_file(struct manager *m, uint64_t id, const char *name, char **ret,
 			   size_t *ret_len)
 {
-	cleanup_close int dir = open_group(m, id);
+	cleanup_close int dir = group_open_dir(m, id);
 	cleanup_free char *text = NULL;
 	ssize_t len;
 
@@ -59,7 +42,7 @@ int group_write_kernel_file(struct manager *m, struct group *g, const char *name
 
 	if (!strcmp(name, "release_agent"))
 		return hierarchy_write_agent(m->hierarchy, text);
-	dir = open_group(m, group_id(g));
+	dir = group_open_dir(m, group_id(g));
 	return dir < 0 ? dir : write_file_at(dir, name, text, strlen(text));
 }
 

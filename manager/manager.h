@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "manager/state.h"
@@ -132,6 +133,42 @@ int group_read_kernel_file(struct manager *m, uint64_t id, const char *name, cha
 int group_write_kernel_file(struct manager *m, struct group *g, const char *name, const char *text);
 /* Whether the kernel would let the caller do what needs CAP_SYS_ADMIN on the machine. */
 bool caller_is_admin(const struct caller *c);
+
+/*
+ * ---- groups that others made, in a hierarchy that is theirs as well ----
+ *
+ * They are not limited and not counted, and have nothing but the lists of their members; what is
+ * done to them the kernel answers. Without the lock.
+ */
+
+/* A directory of the tree: a group of ours, or by the kernel's id one of others'. The other is 0.
+ */
+struct place {
+	uint64_t group, foreign;
+};
+/* What is called `name` in a place: not asked for what group_child() finds. -ENOENT. Any thread. */
+int place_find(struct manager *m, const struct place *in, const char *name, struct place *ret);
+struct place_entry {
+	struct place place;
+	char *name;
+};
+/* All groups in a place, those of ours included; none where nobody else makes any. Any thread. */
+int place_list(struct manager *m, const struct place *p, struct place_entry **ret, size_t *ret_nr);
+void place_entries_free(struct place_entry *entries, size_t nr);
+/* Of the directory (file "") or a file in it, as the kernel says. Any thread. */
+int foreign_stat(struct manager *m, uint64_t id, const char *file, struct stat *ret);
+int foreign_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char **ret,
+		  size_t *ret_len);
+/* [loop] A group of ours in one of theirs. */
+int foreign_mkdir(struct manager *m, uint64_t id, const char *name, mode_t mode,
+		  const struct caller *c, struct group **ret);
+int place_rmdir(struct manager *m, const struct place *in, const char *name);
+int place_rename(struct manager *m, const struct place *in, const char *name, const char *new_name);
+void foreign_attach(struct manager *m, uint64_t id, pid_t tid, bool whole_process,
+		    const struct caller *c, void (*done)(int error, void *userdata),
+		    void *userdata);
+int foreign_set_attr(struct manager *m, uint64_t id, const char *file, const struct file_attr *a,
+		     unsigned mask);
 
 /* ---- changes [loop]; 0 or -errno, nothing changed on failure ---- */
 

@@ -208,6 +208,12 @@ void groups_free(struct manager *m);
 /* Path below the hierarchy's root, malloc'd; NULL without memory. */
 char *group_path(const struct group *g);
 char *group_child_path(const struct group *parent, const char *name);
+/* The group at path or the nearest above it, and from there what is left of the path. */
+struct group *group_above_path(struct manager *m, const char *path, const char **ret_rest);
+/* As without _at, by a name that may have slashes in it: see foreign.c. */
+int group_mkdir_at(struct manager *m, struct group *parent, const char *name, mode_t mode,
+		   const struct caller *c, struct group **ret);
+int group_rename_at(struct manager *m, struct group *g, const char *new_name);
 /* Next group of the subtree below top after g, parents first; NULL at the end. Start with g = top.
  */
 struct group *group_next(const struct group *top, const struct group *g);
@@ -220,6 +226,18 @@ struct group *group_by_path(struct manager *m, const char *path);
 int groups_adopt(struct manager *m);
 /* Members that the hierarchy knows and we do not become known. */
 void groups_reconcile(struct manager *m);
+
+/* ---- foreign.c ---- */
+int group_open_dir(struct manager *m, uint64_t id); /* in the hierarchy; any thread */
+
+/* ---- attach.c ---- */
+/* Charged to g, and listed in the hierarchy at path; NULL: at g's. */
+void attach_at(struct manager *m, struct group *g, const char *path, pid_t tid, bool whole,
+	       const struct caller *c, group_done_fn done, void *userdata);
+
+/* ---- tasks.c ---- */
+/* Text of a list, which is closed. Any thread. */
+int tasks_text(int fd, pid_t reader, char **ret, size_t *ret_len);
 
 /* ---- process.c ---- */
 struct process *process_find(struct manager *m, pid_t tgid);

@@ -47,16 +47,13 @@ static int open_list(struct manager *m, uint64_t id, bool threads)
 	return r;
 }
 
-int group_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char **ret,
-		size_t *ret_len)
+int tasks_text(int fd, pid_t reader, char **ret, size_t *ret_len)
 {
 	cleanup_free pid_t *pids = NULL;
-	int fd = open_list(m, id, !procs), r;
 	size_t nr, len = 0;
 	char *text;
+	int r;
 
-	if (fd < 0)
-		return fd;
 	r = hierarchy_read_list(fd, &pids, &nr);
 	if (r)
 		return r;
@@ -72,4 +69,12 @@ int group_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char *
 	*ret = text;
 	*ret_len = len;
 	return 0;
+}
+
+int group_tasks(struct manager *m, uint64_t id, bool procs, pid_t reader, char **ret,
+		size_t *ret_len)
+{
+	int fd = open_list(m, id, !procs);
+
+	return fd < 0 ? fd : tasks_text(fd, reader, ret, ret_len);
 }

@@ -116,6 +116,90 @@ test_made_again_by_others() {
 	[ ! -e "$M/a/memory.limit_in_bytes" ] || fail "a group of somebody else's was adopted"
 }
 
+# Groups of others have their members' lists and nothing else, and are not limited.
+test_groups_of_others() {
+	local pid
+	mkdir "$K/theirs/below"
+	eq "what theirs has" "below cgroup.procs tasks" "$(ls "$M/theirs" | xargs)"
+	eq "where theirs is" 1 "$(ls "$M" | grep -cx theirs)"
+	eq "its type" directory "$(stat -c %F "$M/theirs")"
+	eq "types listed" $'d .\nd ..\nd below\nf cgroup.procs\nf tasks\nok' "$("$HELPERS/try" list "$M/theirs" | sort)"
+	group a 16M
+	talk_in member a sh -c 'read -r; exec "$0" 32' "$HELPERS/touch"
+	pid=${TALK_PID[member]}
+	until_true 5 lists a "$pid"
+	echo "$pid" >"$M/theirs/cgroup.procs"
+	lists theirs "$pid" || fail "it is not listed"
+	eq "its path" "/${K##*/}/theirs" "$(own_cgroup "$pid")"
+	eq "members of a" "" "$(get a/tasks)"
+	tell member
+	finish member
+	eq "exit status of 32 MiB, in a no more" 0 "$STATUS"
+	eq "failcnt of a" 0 "$(failcnt a)"
+}
+
+test_rmdir_of_others() {
+	local pid
+	talk_in member theirs cat
+	pid=${TALK_PID[member]}
+	until_true 5 lists theirs "$pid"
+	eq "rmdir with a task" EBUSY "$("$HELPERS/try" rmdir "$M/theirs")"
+	group a 16M
+	echo "$pid" >"$M/a/tasks"
+	lists a "$pid" || fail "it does not come to a"
+	eq "rmdir" ok "$("$HELPERS/try" rmdir "$M/theirs")"
+	[ ! -e "$K/theirs" ] || fail "the kernel's is still there"
+	[ ! -e "$M/theirs" ] || fail "it is still shown"
+	eq "rmdir of nothing" ENOENT "$("$HELPERS/try" rmdir "$M/theirs")"
+	kill "$pid"
+	finish member
+}
+
+test_errors_in_groups_of_others() {
+	eq "create" EACCES "$("$HELPERS/try" create "$M/theirs/file")"
+	eq "unlink" EPERM "$("$HELPERS/try" unlink "$M/theirs/tasks")"
+	eq "rmdir of a file" ENOTDIR "$("$HELPERS/try" rmdir "$M/theirs/tasks")"
+	eq "mkdir of one that is there" EEXIST "$("$HELPERS/try" mkdir "$M/theirs")"
+	eq "junk pid" EINVAL "$("$HELPERS/try" write "$M/theirs/tasks" junk)"
+	eq "pid of nobody" ESRCH "$("$HELPERS/try" write "$M/theirs/tasks" 4194304)"
+	chown games "$M/theirs/tasks"
+	chmod 600 "$M/theirs/tasks"
+	eq "owner in the kernel" "games 600" "$(stat -c '%U %a' "$K/theirs/tasks")"
+	mv "$M/theirs" "$M/renamed"
+	[ -d "$K/renamed" ] || fail "not renamed in the kernel"
+}
+
+# As runc does, which makes its group below the one that it was started in: a slice of systemd's, say.
+test_group_in_one_of_others() {
+	local pid
+	SERVER_MAY_CHANGE=1
+	group theirs/mine 16M
+	put theirs/mine/memory.swappiness 0
+	talk_in member theirs/mine cat
+	pid=${TALK_PID[member]}
+	until_true 5 lists theirs/mine "$pid"
+	eq "its path" "/${K##*/}/theirs/mine" "$(own_cgroup "$pid")"
+	eq "what theirs has" "cgroup.procs mine tasks" "$(ls "$M/theirs" | xargs)"
+	eq "what the root shows of it" "theirs" "$(find "$M" -mindepth 1 -maxdepth 1 -type d -printf '%f\n')"
+	STATUS=0
+	in_group theirs/mine "$HELPERS/touch" 64 || STATUS=$?
+	eq "exit status of 64 MiB in 16 MiB" 137 "$STATUS"
+	mkdir "$M/theirs/mine/sub"
+	kill -KILL "$SERVER"
+	eq "limit after the server's death" 16777216 "$(get theirs/mine/memory.limit_in_bytes)"
+	stop_daemon
+	start_daemon
+	eq "limit after a restart" 16777216 "$(get theirs/mine/memory.limit_in_bytes)"
+	lists theirs/mine "$pid" || fail "the member was not adopted"
+	mv "$M/theirs/mine" "$M/theirs/other"
+	eq "limit after a rename" 16777216 "$(get theirs/other/memory.limit_in_bytes)"
+	eq "its path" "/${K##*/}/theirs/other" "$(own_cgroup "$pid")"
+	kill "$pid"
+	finish member
+	rmdir "$M/theirs/other/sub" "$M/theirs/other"
+	[ ! -e "$K/theirs/other" ] || fail "the kernel's is still there"
+}
+
 test_second_daemon() {
 	local status=0 again=$T/again
 	mkdir "$again"
