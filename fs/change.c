@@ -158,28 +158,23 @@ static int set_attr(struct manager *m, const struct request *r, struct stat *ret
 {
 	struct group *g = node_group(m, r->node);
 	unsigned index = node_index(r->node);
-	int error = g ? group_set_attr(m, g, index, &r->attr, r->attr_mask) : -ENOENT;
+	int error;
+
+	/* Whoever made it says who may do what with it. */
+	if (node_foreign(r->node))
+		return -EPERM;
+	error = g ? group_set_attr(m, g, index, &r->attr, r->attr_mask) : -ENOENT;
 
 	if (error == 0)
 		node_stat(g, index, r->st_size, ret);
 	return error;
 }
 
-static int foreign_setattr(struct manager *m, const struct request *r, struct stat *ret)
-{
-	int error = foreign_set_attr(m, node_foreign(r->node), foreign_file_name(r->node), &r->attr,
-				     r->attr_mask);
-
-	if (error < 0)
-		return error;
-	return node_getattr(m, r->node, r->caller.pid, ret) ? 0 : -ENOENT;
-}
-
 static void setattr_run(struct manager *m, struct manager_request *request)
 {
 	struct request *r = (struct request *)request;
 	struct stat st;
-	int error = node_foreign(r->node) ? foreign_setattr(m, r, &st) : set_attr(m, r, &st);
+	int error = set_attr(m, r, &st);
 
 	if (error < 0) {
 		request_end(r, error);

@@ -91,7 +91,8 @@ unsigned foreign_file_index(const char *name)
 	return 0;
 }
 
-const char *foreign_file_name(node_t node)
+/* "": it is the directory */
+static const char *foreign_file_name(node_t node)
 {
 	unsigned index = node_index(node);
 

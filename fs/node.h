@@ -30,7 +30,6 @@ struct place node_place(struct manager *m, node_t node);
 node_t node_of_place(const struct place *p);
 /* The index of a file in such a directory, 0: there is none of that name. */
 unsigned foreign_file_index(const char *name);
-const char *foreign_file_name(node_t node); /* "": it is the directory */
 bool foreign_file_is_procs(node_t node);
 /* False: it has gone. Any thread, without the lock, this and the next. */
 bool node_exists(struct manager *m, node_t node);

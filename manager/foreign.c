@@ -253,20 +253,3 @@ void foreign_attach(struct manager *m, uint64_t id, pid_t tid, bool whole, const
 	else
 		attach_at(m, group_above_path(m, path, &rest), path, tid, whole, c, done, userdata);
 }
-
-int foreign_set_attr(struct manager *m, uint64_t id, const char *file, const struct file_attr *a,
-		     unsigned mask)
-{
-	cleanup_close int dir = hierarchy_open_id(m->hierarchy, id);
-	uid_t uid = mask & MANAGER_ATTR_UID ? a->uid : (uid_t)-1;
-	gid_t gid = mask & MANAGER_ATTR_GID ? a->gid : (gid_t)-1;
-
-	if (dir < 0)
-		return dir;
-	if (mask & (MANAGER_ATTR_UID | MANAGER_ATTR_GID) &&
-	    fchownat(dir, file, uid, gid, AT_EMPTY_PATH) < 0)
-		return -errno;
-	if (mask & MANAGER_ATTR_MODE && fchmodat(dir, *file ? file : ".", a->mode & 07777, 0) < 0)
-		return -errno;
-	return 0;
-}

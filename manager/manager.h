@@ -167,8 +167,6 @@ int place_rename(struct manager *m, const struct place *in, const char *name, co
 void foreign_attach(struct manager *m, uint64_t id, pid_t tid, bool whole_process,
 		    const struct caller *c, void (*done)(int error, void *userdata),
 		    void *userdata);
-int foreign_set_attr(struct manager *m, uint64_t id, const char *file, const struct file_attr *a,
-		     unsigned mask);
 
 /* ---- changes [loop]; 0 or -errno, nothing changed on failure ---- */
 

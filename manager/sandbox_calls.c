@@ -176,9 +176,15 @@ static const struct sandbox_call events[] = {
 	CALL(timer_settime),
 };
 
-/* The heir's: the tree and what is under it are unmounted, the state is removed. */
+/* The heir's: the tree and what is under it are unmounted, the state is removed; and a process that
+ * sees to it that the kernel lets go of the hierarchy. */
 static const struct sandbox_call unmounting[] = {
-	CALL(mount),
+	CALL_IF(clone, NONE_OF(0, CLONE_NAMESPACES)),
+	CALL(close_range),
+	CALL(fsconfig),
+	CALL(fsopen),
+	CALL(set_robust_list),
+	CALL(setsid),
 	CALL(umount2),
 	CALL(unlinkat),
 };
