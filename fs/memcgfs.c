@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 
 #include "fs/fs.h"
 #include "fs/mountpoint.h"
@@ -70,6 +71,7 @@ static int serve(struct keeper_link *link, struct daemon *d, struct manager *m)
 		return KEEPER_FATAL;
 	}
 	keeper_ready(link);
+	sd_notify(0, "READY=1");
 	log_start(d);
 	status = manager_run(m);
 	fs_stop(fs);

@@ -75,10 +75,13 @@ static const struct sandbox_call files[] = {
 	CALL(write),
 };
 
-/* The system's log. */
+/* The system's log, and sd_notify(3). */
 static const struct sandbox_call syslog_calls[] = {
 	CALL(connect),
+	CALL(getsockopt),
+	CALL(sendmsg),
 	CALL(sendto),
+	CALL(setsockopt),
 	CALL_IF(socket, IS(0, AF_UNIX)),
 };
 
@@ -100,8 +103,6 @@ static const struct sandbox_call keeping[] = {
 	CALL(poll),
 	CALL(ppoll),
 	CALL(recvmsg),
-	CALL(sendmsg),
-	CALL(setsockopt),
 	CALL_IF(socketpair, IS(0, AF_UNIX)),
 	CALL(wait4),
 	CALL(waitid),
@@ -194,6 +195,27 @@ static const struct sandbox_call unmounting[] = {
  * leaks by a tracer. */
 static const struct sandbox_call sanitizer[] = {
 	CALL(clone),
+	CALL(getppid),
+	CALL(getrlimit),
+	CALL(getrusage),
+	CALL(mmap),
+	CALL(mprotect),
+	CALL(nanosleep),
+	CALL(open),
+	CALL(personality),
+	CALL(pipe),
+	CALL(pipe2),
+	CALL(process_vm_readv),
+	CALL(ptrace),
+	CALL(readlink),
+	CALL(sched_getaffinity),
+	CALL(sched_yield),
+	CALL(set_robust_list),
+	CALL(setrlimit),
+	CALL(sigaltstack),
+	CALL(stat),
+	CALL(uname),
+	CALL(wait4),
 };
 #define SANITIZER {sanitizer, ARRAY_SIZE(sanitizer)},
 #else

@@ -2,6 +2,7 @@
 /* The command line and the INI files: what is taken, what is refused, and that a refusal is one
  * clear line. */
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -217,6 +218,51 @@ static void test_ini(void)
 	config_done(&c);
 }
 
+/* contrib/memcgfs.conf with every "#key = value" in force. */
+static char *example_in_force(void)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[PATH_MAX], line[1024], *text;
+	size_t len;
+	FILE *in, *out;
+
+	snprintf(path, sizeof(path), "%s/contrib/memcgfs.conf", srcdir ? srcdir : ".");
+	in = fopen(path, "re");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(in);
+	out = open_memstream(&text, &len);
+	while (fgets(line, sizeof(line), in)) {
+		size_t key = strspn(line + 1, "abcdefghijklmnopqrstuvwxyz0123456789-");
+		bool is_key = line[0] == '#' && key && !strncmp(line + 1 + key, " = ", 3);
+
+		fputs(is_key ? line + 1 : line, out);
+	}
+	fclose(in);
+	fclose(out);
+	return text;
+}
+
+/* What the example shows is what the daemon does without it. */
+static void test_example(void)
+{
+	char message[CONFIG_MESSAGE_MAX] = "", *text = example_in_force();
+	struct config shown, defaults;
+
+	CU_ASSERT_EQUAL_FATAL(config_text(&shown, text, message), 0);
+	CU_ASSERT_EQUAL_FATAL(config_init(&defaults), 0);
+	CU_ASSERT_EQUAL(shown.hierarchy, defaults.hierarchy);
+	CU_ASSERT_STRING_EQUAL(shown.name, defaults.name);
+	CU_ASSERT_EQUAL(shown.debug, defaults.debug);
+	CU_ASSERT_EQUAL(shown.stop, defaults.stop);
+	/* These two are chosen elsewhere: fs/statedir.c, fs/mount.c. */
+	CU_ASSERT_STRING_EQUAL(shown.state_dir, "/run/memcgfs");
+	CU_ASSERT_STRING_EQUAL(shown.mount_options, "defaults");
+	CU_ASSERT_PTR_NULL(defaults.state_dir);
+	CU_ASSERT_PTR_NULL(defaults.mount_options);
+	config_done(&shown);
+	config_done(&defaults);
+	free(text);
+}
+
 static void test_ini_refused(void)
 {
 	static const struct {
@@ -384,6 +430,7 @@ int main(void)
 			       {"help, version, check-config", test_printed},
 			       {"the command line over the files", test_apply},
 			       {"INI text", test_ini},
+			       {"the example shows the defaults", test_example},
 			       {"refused INI text", test_ini_refused},
 			       {"long lines", test_ini_long_lines},
 			       {"files in order", test_files},
