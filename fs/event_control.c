@@ -103,7 +103,8 @@ int event_control_write(const struct file_write *w)
 	return r;
 }
 
-int event_usage(const char *arguments, struct listener_spec *ret)
+static int event_threshold(const char *arguments, enum group_counter counter,
+			   struct listener_spec *ret)
 {
 	uint64_t bytes;
 	int r;
@@ -117,9 +118,19 @@ int event_usage(const char *arguments, struct listener_spec *ret)
 	*ret = (struct listener_spec){
 		.kind = LISTENER_THRESHOLD,
 		.value = bytes & ~4095ULL,
-		.mode = LISTENER_COUNTER_MEMORY,
+		.mode = counter,
 	};
 	return 0;
+}
+
+int event_usage(const char *arguments, struct listener_spec *ret)
+{
+	return event_threshold(arguments, COUNTER_MEMORY, ret);
+}
+
+int event_memsw_usage(const char *arguments, struct listener_spec *ret)
+{
+	return event_threshold(arguments, COUNTER_MEMSW, ret);
 }
 
 /* Arguments make no difference, as in the kernel. */

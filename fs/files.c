@@ -39,11 +39,6 @@ static int text_u64(char **ret, size_t *ret_len, uint64_t value)
 	return text_printf(ret, ret_len, "%" PRIu64 "\n", value);
 }
 
-static const struct res_counter *counter_of(const struct group *g)
-{
-	return &group_record(g)->memory;
-}
-
 /* ---- membership ---- */
 
 static int tasks_scan(const struct file_scan *s, char **ret, size_t *ret_len)
@@ -79,33 +74,25 @@ static int procs_write(const struct file_write *w)
 
 /* ---- the counter ---- */
 
-static int usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)
+static int usage_text(const struct file_scan *s, enum group_counter counter, char **ret,
+		      size_t *ret_len)
 {
 	uint64_t bytes;
-	int r = group_usage_bytes(s->manager, s->group_id, &bytes);
+	int r = group_usage_bytes(s->manager, s->group_id, counter, &bytes);
 
 	return r < 0 ? r : text_u64(ret, ret_len, bytes);
 }
 
-static int max_usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)
+static int max_usage_text(const struct file_scan *s, enum group_counter counter, char **ret,
+			  size_t *ret_len)
 {
 	uint64_t bytes;
-	int r = group_max_usage_bytes(s->manager, s->group_id, &bytes);
+	int r = group_max_usage_bytes(s->manager, s->group_id, counter, &bytes);
 
 	return r < 0 ? r : text_u64(ret, ret_len, bytes);
 }
 
-static int max_usage_write(const struct file_write *w)
-{
-	return group_reset_max_usage(w->manager, w->group);
-}
-
-static int limit_read(const struct group *g, char **ret, size_t *ret_len)
-{
-	return text_u64(ret, ret_len, atomic_get(&counter_of(g)->limit));
-}
-
-static int limit_write(const struct file_write *w)
+static int limit_set(const struct file_write *w, enum group_counter counter)
 {
 	uint64_t bytes;
 	int r = parse_bytes(w->text, &bytes);
@@ -114,9 +101,43 @@ static int limit_write(const struct file_write *w)
 		return r;
 	if (w->group == manager_root(w->manager))
 		return -EINVAL;
-	group_set_limit(w->manager, w->group, bytes, w->done, w->userdata);
+	group_set_limit(w->manager, w->group, counter, bytes, w->done, w->userdata);
 	return -EINPROGRESS;
 }
+
+/* The files of one counter: usage, max_usage, limit, failcnt. */
+#define COUNTER_FILES(name, counter)                                                            \
+	static int name##usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)     \
+	{                                                                                       \
+		return usage_text(s, counter, ret, ret_len);                                    \
+	}                                                                                       \
+	static int name##max_usage_scan(const struct file_scan *s, char **ret, size_t *ret_len) \
+	{                                                                                       \
+		return max_usage_text(s, counter, ret, ret_len);                                \
+	}                                                                                       \
+	static int name##max_usage_write(const struct file_write *w)                            \
+	{                                                                                       \
+		return group_reset_max_usage(w->manager, w->group, counter);                    \
+	}                                                                                       \
+	static int name##limit_read(const struct group *g, char **ret, size_t *ret_len)         \
+	{                                                                                       \
+		return text_u64(ret, ret_len, atomic_get(&group_counter(g, counter)->limit));   \
+	}                                                                                       \
+	static int name##limit_write(const struct file_write *w)                                \
+	{                                                                                       \
+		return limit_set(w, counter);                                                   \
+	}                                                                                       \
+	static int name##failcnt_read(const struct group *g, char **ret, size_t *ret_len)       \
+	{                                                                                       \
+		return text_u64(ret, ret_len, atomic_get(&group_counter(g, counter)->failcnt)); \
+	}                                                                                       \
+	static int name##failcnt_write(const struct file_write *w)                              \
+	{                                                                                       \
+		return group_reset_failcnt(w->manager, w->group, counter);                      \
+	}
+
+COUNTER_FILES(, COUNTER_MEMORY)
+COUNTER_FILES(memsw_, COUNTER_MEMSW)
 
 static int soft_limit_read(const struct group *g, char **ret, size_t *ret_len)
 {
@@ -150,16 +171,6 @@ static int force_empty_write(const struct file_write *w)
 {
 	group_force_empty(w->manager, w->group, w->done, w->userdata);
 	return -EINPROGRESS;
-}
-
-static int failcnt_read(const struct group *g, char **ret, size_t *ret_len)
-{
-	return text_u64(ret, ret_len, atomic_get(&counter_of(g)->failcnt));
-}
-
-static int failcnt_write(const struct file_write *w)
-{
-	return group_reset_failcnt(w->manager, w->group);
 }
 
 /* ---- settings ---- */
@@ -323,6 +334,11 @@ static const struct control_file table[] = {
 	{"cgroup.sane_behavior", 0444, .root_only = true, .read = sane_behavior_read},
 	{"memory.force_empty", 0200, .write = force_empty_write},
 	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
+	{"memory.memsw.usage_in_bytes", 0444, .scan = memsw_usage_scan, .event = event_memsw_usage},
+	{"memory.memsw.max_usage_in_bytes", 0644, .scan = memsw_max_usage_scan,
+	 .write = memsw_max_usage_write},
+	{"memory.memsw.limit_in_bytes", 0644, .read = memsw_limit_read, .write = memsw_limit_write},
+	{"memory.memsw.failcnt", 0644, .read = memsw_failcnt_read, .write = memsw_failcnt_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

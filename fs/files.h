@@ -60,6 +60,7 @@ unsigned control_file_last(void);
 /* ---- event_control.c ---- */
 int event_control_write(const struct file_write *w);
 int event_usage(const char *arguments, struct listener_spec *ret);
+int event_memsw_usage(const char *arguments, struct listener_spec *ret);
 int event_oom(const char *arguments, struct listener_spec *ret);
 int event_pressure_level(const char *arguments, struct listener_spec *ret);
 int event_mempressure_level(const char *arguments, struct listener_spec *ret);

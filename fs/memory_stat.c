@@ -50,7 +50,8 @@ static void print_keys(FILE *out, const char *prefix, const struct group_stat *s
 	}
 }
 
-static int hierarchical_limit(struct manager *m, uint64_t id, uint64_t *ret)
+static int hierarchical_limit(struct manager *m, uint64_t id, enum group_counter counter,
+			      uint64_t *ret)
 {
 	const struct group *g;
 	uint64_t limit = 0;
@@ -58,7 +59,7 @@ static int hierarchical_limit(struct manager *m, uint64_t id, uint64_t *ret)
 	manager_rdlock(m);
 	g = manager_group(m, id);
 	if (g)
-		limit = group_hierarchical_limit(g);
+		limit = group_hierarchical_limit(g, counter);
 	manager_unlock(m);
 	if (!g)
 		return -ENODEV;
@@ -69,14 +70,16 @@ static int hierarchical_limit(struct manager *m, uint64_t id, uint64_t *ret)
 int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 {
 	struct group_stat own, total;
-	uint64_t limit;
+	uint64_t limit, memsw_limit;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out;
 	int r = group_stat(s->manager, s->group_id, &own, &total);
 
 	if (r == 0)
-		r = hierarchical_limit(s->manager, s->group_id, &limit);
+		r = hierarchical_limit(s->manager, s->group_id, COUNTER_MEMORY, &limit);
+	if (r == 0)
+		r = hierarchical_limit(s->manager, s->group_id, COUNTER_MEMSW, &memsw_limit);
 	if (r)
 		return r;
 	out = open_memstream(&text, &len);
@@ -84,7 +87,7 @@ int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len)
 		return -ENOMEM;
 	print_keys(out, "", &own);
 	fprintf(out, "hierarchical_memory_limit %" PRIu64 "\n", limit);
-	fprintf(out, "hierarchical_memsw_limit %" PRIu64 "\n", (uint64_t)LIMIT_MAX_BYTES);
+	fprintf(out, "hierarchical_memsw_limit %" PRIu64 "\n", memsw_limit);
 	print_keys(out, "total_", &total);
 	if (fclose(out) != 0) {
 		free(text);

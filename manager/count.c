@@ -104,6 +104,13 @@ uint64_t process_view_pages(const struct process_view *p, struct process_usage *
 	return pages + unmapped_shmem(p, u);
 }
 
+/* Swapped pages that processes share since a fork are in the figures of each: nothing tells of them
+ * what smaps_rollup tells of those that are resident, but at its price, for each count. */
+uint64_t process_view_swap(const struct process_view *v, const struct process_usage *u)
+{
+	return v->shares_vm ? 0 : u->swap;
+}
+
 /* Not if its thread wrote nothing since the tick before; seldom even then. */
 static bool may_have_shmem_files(struct process *p, uint64_t written)
 {
@@ -121,15 +128,16 @@ bool process_count(struct process *p)
 
 	if (process_usage_read(p->status_fd, &u)) {
 		p->pages = p->nr_threads = 0;
+		p->swap = 0;
 		return false;
 	}
 	p->nr_threads = u.nr_threads;
 	rss = u.rss_anon + u.rss_shmem;
 	p->resident = rss + u.rss_file;
-	p->swap = u.swap;
 	if (p->shmem_files)
 		count_shmem_files(p);
 	v = process_view(p, true);
+	p->swap = process_view_swap(&v, &u);
 	p->pages = process_view_pages(&v, &u);
 	rss += unmapped_shmem(&v, &u);
 	p->share_counted = rss - MIN(rss, p->pages);
@@ -139,8 +147,11 @@ bool process_count(struct process *p)
 
 bool process_recount(struct manager *m, struct process *p, const struct group *except)
 {
-	uint64_t pages_before = p->pages, threads_before = p->nr_threads;
+	uint64_t pages_before = p->pages, threads_before = p->nr_threads, swap_before = p->swap;
 	bool lives = process_count(p);
+
+	for (struct group *g = p->group; g; g = g->parent)
+		g->swap = g->swap + p->swap - MIN(g->swap + p->swap, swap_before);
 
 	process_charge_counted(m, p, pages_before, threads_before, except);
 	return lives;
@@ -151,15 +162,20 @@ uint64_t group_cache(const struct manager *m, const struct group *g)
 	return g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
 }
 
-void group_publish(struct group *g, uint64_t usage_pages)
+static void counter_publish(struct res_counter *c, uint64_t usage)
 {
-	struct res_counter *c = &g->record->memory;
-	uint64_t usage = pages_to_bytes(usage_pages), max = atomic_get(&c->max_usage);
+	uint64_t max = atomic_get(&c->max_usage);
 
 	atomic_put(&c->usage, usage);
 	while (usage > max && !__atomic_compare_exchange_n(&c->max_usage, &max, usage, true,
 							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
+}
+
+void group_publish(struct group *g, struct group_pages pages)
+{
+	for (enum group_counter c = 0; c < NR_COUNTERS; c++)
+		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
 }
 
 uint64_t group_reserve(const struct group *top, uint64_t limit)
@@ -177,9 +193,24 @@ uint64_t group_reserve(const struct group *top, uint64_t limit)
 	       top->squeeze;
 }
 
+uint64_t group_bound(const struct group *g)
+{
+	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
+
+	return MIN(bytes_to_pages(g->record->memory.limit), memsw - MIN(memsw, g->swap));
+}
+
+bool group_swap_helps(const struct group *g)
+{
+	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
+
+	return g->record->memsw.limit >= LIMIT_MAX_BYTES ||
+	       memsw - MIN(memsw, g->swap) > bytes_to_pages(g->record->memory.limit);
+}
+
 int64_t group_room_wanted(struct manager *m, const struct group *g)
 {
-	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t limit = group_bound(g);
 
 	return (int64_t)limit - (int64_t)g->usage -
 	       (int64_t)lease_slot_get_held(m->lease, g->slot) -
@@ -187,31 +218,40 @@ int64_t group_room_wanted(struct manager *m, const struct group *g)
 				       : group_reserve(g, limit));
 }
 
-static uint64_t count_members(struct manager *m, struct group *g, const struct group *top)
+static struct group_pages count_members(struct manager *m, struct group *g, const struct group *top)
 {
+	struct group_pages sum = {0};
 	struct process *p;
-	uint64_t pages = 0;
 
-	DL_FOREACH (g->members, p)
-		if (process_recount(m, p, top))
-			pages += p->pages;
-	return pages;
+	DL_FOREACH (g->members, p) {
+		if (!process_recount(m, p, top))
+			continue;
+		sum.usage += p->pages;
+		sum.swap += p->swap;
+	}
+	return sum;
 }
 
-/* Sets usage in the whole subtree below top; returns g's. */
-static uint64_t count_subtree(struct manager *m, struct group *g, const struct group *top)
+/* Sets usage and swap in the whole subtree below top; returns g's. */
+static struct group_pages count_subtree(struct manager *m, struct group *g, const struct group *top)
 {
-	uint64_t cache = group_cache(m, g), usage = count_members(m, g, top) + cache;
+	uint64_t cache = group_cache(m, g);
+	struct group_pages sum = count_members(m, g, top);
 
+	sum.usage += cache;
 	for (struct group *child = g->children; child; child = child->hh.next) {
-		usage += count_subtree(m, child, top);
+		struct group_pages below = count_subtree(m, child, top);
+
+		sum.usage += below.usage;
+		sum.swap += below.swap;
 		cache += child->cache;
 	}
-	g->usage = usage;
+	g->usage = sum.usage;
+	g->swap = sum.swap;
 	g->cache = cache;
-	group_publish(g, usage);
+	group_publish(g, sum);
 	thresholds_check(g);
-	return usage;
+	return sum;
 }
 
 void group_true_up(struct manager *m, struct group *g)
@@ -238,7 +278,10 @@ static void publish_count(struct manager *m, struct group *top)
 
 	for (struct group *g = top; g; g = group_next(top, g))
 		cache += group_cache(m, g);
-	group_publish(top, top->usage - MIN(top->usage, top->cache) + cache);
+	group_publish(top, (struct group_pages){
+				   .usage = top->usage - MIN(top->usage, top->cache) + cache,
+				   .swap = top->swap,
+			   });
 	thresholds_check(top);
 }
 

@@ -167,7 +167,7 @@ static uint64_t ticks_under_way(const struct manager *m, uint64_t nr_threads)
 
 static bool group_is_far(const struct manager *m, struct group *g)
 {
-	uint64_t limit = bytes_to_pages(g->record->memory.limit), needed;
+	uint64_t limit = group_bound(g), needed;
 	uint64_t nr_threads = group_nr_threads(g);
 
 	g->tick_margin = ticks_under_way(m, nr_threads);
@@ -252,6 +252,7 @@ void process_charge_exit(struct manager *m, const struct process *p, uint64_t ex
 
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		g->usage -= MIN(g->usage, p->pages);
+		g->swap -= MIN(g->swap, p->swap);
 		if (!g->tick_pages || exit_nsec <= g->room_nsec)
 			continue;
 		if (p->nr_threads && !p->shares_vm)

@@ -80,12 +80,22 @@ const struct group_record *group_record(const struct group *g)
 	return g->record;
 }
 
-uint64_t group_hierarchical_limit(const struct group *g)
+struct res_counter *group_counter_of(struct group *g, enum group_counter counter)
+{
+	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
+}
+
+const struct res_counter *group_counter(const struct group *g, enum group_counter counter)
+{
+	return group_counter_of((struct group *)g, counter);
+}
+
+uint64_t group_hierarchical_limit(const struct group *g, enum group_counter counter)
 {
 	uint64_t limit = LIMIT_MAX_BYTES;
 
 	for (; g; g = g->parent)
-		limit = MIN(limit, atomic_get(&g->record->memory.limit));
+		limit = MIN(limit, atomic_get(&group_counter(g, counter)->limit));
 	return limit;
 }
 
@@ -232,7 +242,7 @@ static void record_init(struct manager *m, struct group_record *rec, const struc
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	rec->parent = parent ? parent->slot : 0;
-	rec->memory.limit = rec->soft_limit = LIMIT_MAX_BYTES;
+	rec->memory.limit = rec->memsw.limit = rec->soft_limit = LIMIT_MAX_BYTES;
 	rec->watermarks = watermarks_default();
 	rec->swappiness = parent ? parent->record->swappiness : 60;
 	rec->oom_kill_disable = parent ? parent->record->oom_kill_disable : 0;
@@ -461,20 +471,20 @@ int group_set_attr(struct manager *m, struct group *g, unsigned index, const str
 	return 0;
 }
 
-int group_reset_failcnt(struct manager *m, struct group *g)
+int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter)
 {
 	(void)m;
-	atomic_put(&g->record->memory.failcnt, 0);
+	atomic_put(&group_counter_of(g, counter)->failcnt, 0);
 	return 0;
 }
 
-int group_reset_max_usage(struct manager *m, struct group *g)
+int group_reset_max_usage(struct manager *m, struct group *g, enum group_counter counter)
 {
 	uint64_t usage = 0;
-	int r = g->parent ? group_usage_bytes(m, group_id(g), &usage) : 0;
+	int r = g->parent ? group_usage_bytes(m, group_id(g), counter, &usage) : 0;
 
 	if (!r)
-		atomic_put(&g->record->memory.max_usage, usage);
+		atomic_put(&group_counter_of(g, counter)->max_usage, usage);
 	return r;
 }
 

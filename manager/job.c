@@ -105,7 +105,8 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;
-	j->anonymous = atomic_get(&top->record->swappiness) > 0;
+	j->anonymous = atomic_get(&top->record->swappiness) > 0 && group_swap_helps(top) &&
+		       !(top->limit_pending && top->limit_counter == COUNTER_MEMSW);
 	top->job = j;
 	worker_submit(m->worker, j);
 	return 0;

@@ -83,7 +83,9 @@ static void group_reclaim(struct manager *m, struct group *g)
 /* Whether shrinkers have been asked, and nothing is to be reclaimed before they had their time. */
 static bool group_hit_limit(struct manager *m, struct group *g)
 {
-	atomic_inc(&g->record->memory.failcnt, 1);
+	bool by_memory = group_bound(g) == bytes_to_pages(g->record->memory.limit);
+
+	atomic_inc(&group_counter_of(g, by_memory ? COUNTER_MEMORY : COUNTER_MEMSW)->failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
 	return group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
@@ -225,7 +227,7 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 
 bool group_squeeze(struct manager *m, struct group *g)
 {
-	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t limit = group_bound(g);
 
 	while (g->usage < limit && group_reserve(g, limit) > limit / SQUEEZE_DIVISOR) {
 		g->squeeze++;
@@ -267,21 +269,28 @@ void group_limit_fail(struct group *g, int error)
 		limit_done(g, error);
 }
 
-static void limit_apply(struct manager *m, struct group *g, uint64_t bytes)
+static void limit_apply(struct manager *m, struct group *g, enum group_counter counter,
+			uint64_t bytes)
 {
-	atomic_put(&g->record->memory.limit, bytes);
+	atomic_put(&group_counter_of(g, counter)->limit, bytes);
 	g->wake_not_below = 0;
 	group_limited_changed(m, g);
+}
+
+static uint64_t counted(const struct group *g, enum group_counter counter)
+{
+	return group_pages_sum((struct group_pages){g->usage, g->swap}, counter);
 }
 
 /* Usage was above the limit wanted: is it still, after one more round of reclaim? */
 static void limit_go_on(struct manager *m, struct group *g, bool progress)
 {
-	uint64_t wanted = bytes_to_pages(g->limit_wanted_bytes);
+	uint64_t wanted = bytes_to_pages(g->limit_wanted_bytes), used;
 
 	group_true_up(m, g);
-	if (g->usage <= wanted) {
-		limit_apply(m, g, g->limit_wanted_bytes);
+	used = counted(g, g->limit_counter);
+	if (used <= wanted) {
+		limit_apply(m, g, g->limit_counter, g->limit_wanted_bytes);
 		limit_done(g, 0);
 		g->nr_rounds = 0;
 		reclaim_go_on(m, g, true);
@@ -289,18 +298,27 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 	}
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
-	    job_reclaim(m, g, g->usage - wanted, JOB_DIRECT)) {
+	    job_reclaim(m, g, used - wanted, JOB_DIRECT)) {
 		limit_done(g, -EBUSY);
 		g->nr_rounds = 0;
 		reclaim_go_on(m, g, progress);
 	}
 }
 
-void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
-		     void *userdata)
+/* Memory is never allowed more than memory and swap together. */
+static bool limit_is_valid(const struct group *g, enum group_counter counter, uint64_t bytes)
+{
+	if (!g->parent)
+		return false;
+	return counter == COUNTER_MEMORY ? bytes <= g->record->memsw.limit
+					 : bytes >= g->record->memory.limit;
+}
+
+void group_set_limit(struct manager *m, struct group *g, enum group_counter counter, uint64_t bytes,
+		     group_done_fn done, void *userdata)
 {
 	bytes = MIN(bytes, LIMIT_MAX_BYTES) & ~4095ULL;
-	if (!g->parent) {
+	if (!limit_is_valid(g, counter, bytes)) {
 		done(-EINVAL, userdata);
 		return;
 	}
@@ -309,13 +327,14 @@ void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_d
 		return;
 	}
 	group_true_up(m, g);
-	if (g->usage <= bytes_to_pages(bytes)) {
-		limit_apply(m, g, bytes);
+	if (counted(g, counter) <= bytes_to_pages(bytes)) {
+		limit_apply(m, g, counter, bytes);
 		group_settle(m, g);
 		done(0, userdata);
 		return;
 	}
 	g->limit_pending = true;
+	g->limit_counter = counter;
 	g->limit_wanted_bytes = bytes;
 	g->limit_done = done;
 	g->limit_userdata = userdata;

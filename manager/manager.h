@@ -84,8 +84,13 @@ const struct group_record *group_record(const struct group *g);
 /* Percent of the limit between which background reclaim works; 0 and 0: it does not. */
 void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low);
 
+/* What has a usage, a limit and the rest of a res_counter: memory, and memory and swap together. */
+enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, NR_COUNTERS };
+
+const struct res_counter *group_counter(const struct group *g, enum group_counter counter);
+
 /* The smallest limit of the group and those above it, in bytes. */
-uint64_t group_hierarchical_limit(const struct group *g);
+uint64_t group_hierarchical_limit(const struct group *g, enum group_counter counter);
 
 /*
  * ---- what a group uses; 0 or -errno (-ENODEV: removed) ----
@@ -96,8 +101,9 @@ uint64_t group_hierarchical_limit(const struct group *g);
 
 /* Fresh from the members' /proc files and the lease map; also raises max_usage. Bytes. Includes
  * children. */
-int group_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret);
-int group_max_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret);
+int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret);
+int group_max_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter,
+			  uint64_t *ret);
 
 /* memory.stat's figures. Bytes, but for the pg* counts. */
 struct group_stat {
@@ -205,11 +211,12 @@ void group_attach(struct manager *m, struct group *g, pid_t tid, bool whole_proc
 
 /*
  * Set the limit; when usage is above it, reclaim first: done() is then called later, on the loop.
+ * done(-EINVAL) for the root, and when the limit of memory would be above that of memory and swap.
  * done(0) when set, done(-EBUSY) when usage cannot be brought under it (limit unchanged),
  * done(-ENODEV) when the group goes meanwhile. bytes is rounded down to pages here.
  */
-void group_set_limit(struct manager *m, struct group *g, uint64_t bytes, group_done_fn done,
-		     void *userdata);
+void group_set_limit(struct manager *m, struct group *g, enum group_counter counter, uint64_t bytes,
+		     group_done_fn done, void *userdata);
 
 /*
  * ---- eventfds that are told what happens (cgroup.event_control) [loop] ----
@@ -223,8 +230,6 @@ struct listener_spec {
 	uint64_t value; /* as in struct listener_record */
 	uint32_t mode;
 };
-
-enum listener_counter { LISTENER_COUNTER_MEMORY, LISTENER_NR_COUNTERS };
 
 /* Who hears of pressure in a group below: as the modes of memory.pressure_level. */
 enum pressure_mode {
@@ -269,8 +274,9 @@ void group_force_empty(struct manager *m, struct group *g, group_done_fn done, v
 /* Rounded down to pages here. Whatever the group uses. */
 void group_set_soft_limit(struct manager *m, struct group *g, uint64_t bytes);
 
-int group_reset_failcnt(struct manager *m, struct group *g);
-int group_reset_max_usage(struct manager *m, struct group *g); /* to the present usage */
+int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter);
+int group_reset_max_usage(struct manager *m, struct group *g,
+			  enum group_counter counter); /* to the present usage */
 int group_set_swappiness(struct manager *m, struct group *g,
 			 uint64_t value); /* 0 to 200, else -EINVAL */
 int group_set_oom_kill_disable(struct manager *m, struct group *g,

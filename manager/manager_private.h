@@ -100,6 +100,16 @@ struct listener {
 
 struct job;
 
+/* What a group and those below it use. */
+struct group_pages {
+	uint64_t usage, swap;
+};
+
+static inline uint64_t group_pages_sum(struct group_pages p, enum group_counter counter)
+{
+	return counter == COUNTER_MEMSW ? p.usage + p.swap : p.usage;
+}
+
 /* Far from its limit a group is charged by time, near it by page faults. */
 /* Background reclaim: none, what is before the first page-out of a round, or batches. */
 enum background { BACKGROUND_OFF, BACKGROUND_ASKED, BACKGROUND_ON };
@@ -115,6 +125,7 @@ struct group {
 	struct process *members; /* shape */
 
 	uint64_t usage;               /* pages, as last counted, children included */
+	uint64_t swap;                /* the same of what is swapped out */
 	uint64_t cache;               /* of these: page cache */
 	enum group_distance distance; /* from its limit, see far.c */
 	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
@@ -140,6 +151,7 @@ struct group {
 
 	struct reclaim_request *requests; /* the first is served */
 	bool limit_pending;               /* a write of the limit waits for reclaim */
+	enum group_counter limit_counter; /* that it is of */
 	uint64_t limit_wanted_bytes;
 	group_done_fn limit_done;
 	void *limit_userdata;
@@ -195,12 +207,15 @@ static inline uint64_t pages_to_bytes(uint64_t pages)
 	return pages * 4096;
 }
 
+/* A limit of memory and swap is never below that of memory: without the one there is none of the
+ * other. */
 static inline bool group_is_limited(const struct group *g)
 {
 	return g->record->memory.limit < LIMIT_MAX_BYTES;
 }
 
 /* ---- group.c ---- */
+struct res_counter *group_counter_of(struct group *g, enum group_counter counter);
 int group_adopt_root(struct manager *m);
 int group_adopt_new(struct manager *m, struct group *parent, const char *name, struct group **ret);
 struct group *group_adopt_record(struct manager *m, uint32_t slot, struct group *parent);
@@ -310,6 +325,11 @@ bool process_count(struct process *p);
 bool process_recount(struct manager *m, struct process *p, const struct group *except);
 /* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
 void group_true_up(struct manager *m, struct group *g);
+/* Pages that may be resident as long as so much is swapped out: by the limit of memory, and by that
+ * of memory and swap. */
+uint64_t group_bound(const struct group *g);
+/* Whether page-out makes room: it makes none for memory and swap together. */
+bool group_swap_helps(const struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
 int64_t group_room_wanted(struct manager *m, const struct group *g);
 /* Pages that threads in top and below it may touch uncharged, or so many of them as are kept free.
@@ -317,7 +337,7 @@ int64_t group_room_wanted(struct manager *m, const struct group *g);
 uint64_t group_reserve(const struct group *top, uint64_t limit);
 void process_on_tick(struct manager *m, const struct lease_record *r);
 /* Publish usage (pages) as g's, raising max_usage. Any thread. */
-void group_publish(struct group *g, uint64_t usage_pages);
+void group_publish(struct group *g, struct group_pages pages);
 /* What it takes to count a process, besides its status. */
 struct process_view {
 	struct status_file *status; /* not counted as a use */
@@ -330,11 +350,12 @@ struct process_view process_view(const struct process *p, bool fresh_only);
 /* Pages that count. u: as read from its status; rss_anon and rss_shmem become its share where pages
  * are shared. Any thread. */
 uint64_t process_view_pages(const struct process_view *v, struct process_usage *u);
+uint64_t process_view_swap(const struct process_view *v, const struct process_usage *u);
 /* Pages of page cache charged to this group alone. */
 uint64_t group_cache(const struct manager *m, const struct group *g);
 
 /* ---- usage.c: any thread ---- */
-uint64_t machine_usage_bytes(void); /* what the root uses */
+uint64_t machine_usage_bytes(enum group_counter counter); /* what the root uses */
 
 /* ---- status_file.c: any thread ---- */
 int status_file_open(pid_t tgid, struct status_file **ret); /* 0, -ESRCH, -errno */

@@ -199,7 +199,7 @@ static bool has_shrinker(struct group *top, const struct process *p)
 
 bool process_has_grace(struct manager *m, struct process *p, struct group *g)
 {
-	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t limit = group_bound(g);
 
 	return g->ask_deadline && has_shrinker(g, p) && process_recount(m, p, NULL) &&
 	       g->usage <= limit + limit / GRACE_DIVISOR;

@@ -18,20 +18,15 @@
 #define LOOK_USEC        100000
 #define LOOK_COST_FACTOR 100
 
-static uint64_t counter_bytes(const struct group *g, enum listener_counter counter)
+static uint64_t counter_bytes(const struct group *g, enum group_counter counter)
 {
-	switch (counter) {
-	case LISTENER_COUNTER_MEMORY:
-		return g->parent ? atomic_get(&g->record->memory.usage) : machine_usage_bytes();
-	case LISTENER_NR_COUNTERS:
-		break;
-	}
-	return 0;
+	return g->parent ? atomic_get(&group_counter(g, counter)->usage)
+			 : machine_usage_bytes(counter);
 }
 
 static bool is_above(const struct listener *l)
 {
-	return counter_bytes(l->group, l->record->mode) >= l->record->value;
+	return counter_bytes(l->group, (enum group_counter)l->record->mode) >= l->record->value;
 }
 
 void thresholds_check(struct group *g)

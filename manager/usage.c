@@ -7,7 +7,14 @@
 #include "manager/manager_private.h"
 #include "util/util.h"
 
-uint64_t machine_usage_bytes(void)
+static uint64_t meminfo_kb(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+uint64_t machine_usage_bytes(enum group_counter counter)
 {
 	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
 	char text[4096];
@@ -15,32 +22,32 @@ uint64_t machine_usage_bytes(void)
 
 	if (read_file_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *at = strstr(text, keys[i]);
-
-		if (at)
-			kb += strtoull(at + strlen(keys[i]), NULL, 10);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		kb += meminfo_kb(text, keys[i]);
+	if (counter == COUNTER_MEMSW)
+		kb += meminfo_kb(text, "SwapTotal:") - meminfo_kb(text, "SwapFree:");
 	return kb << 10;
 }
 
-static uint64_t roster_pages(const struct roster *r)
+static struct group_pages roster_pages(const struct roster *r)
 {
-	uint64_t pages = 0;
+	struct group_pages sum = {0};
 
 	for (size_t i = 0; i < r->nr_groups; i++)
-		pages += r->groups[i].cache;
+		sum.usage += r->groups[i].cache;
 	for (size_t i = 0; i < r->nr_members; i++) {
 		struct process_usage u;
 
-		if (!process_usage_read(r->members[i].status->fd, &u))
-			pages += process_view_pages(&r->members[i], &u);
+		if (process_usage_read(r->members[i].status->fd, &u))
+			continue;
+		sum.swap += process_view_swap(&r->members[i], &u);
+		sum.usage += process_view_pages(&r->members[i], &u);
 	}
-	return pages;
+	return sum;
 }
 
 /* What moved on while it was read, and grew elsewhere, must not be this group's peak. */
-static int publish(struct manager *m, uint64_t id, const struct roster *r, uint64_t pages)
+static int publish(struct manager *m, uint64_t id, const struct roster *r, struct group_pages pages)
 {
 	struct group *g;
 
@@ -52,14 +59,14 @@ static int publish(struct manager *m, uint64_t id, const struct roster *r, uint6
 	return g ? 0 : -ENODEV;
 }
 
-int group_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret)
+int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret)
 {
 	struct roster *roster;
-	uint64_t pages;
+	struct group_pages pages;
 	int r;
 
 	if (id == group_id(manager_root(m))) {
-		*ret = machine_usage_bytes();
+		*ret = machine_usage_bytes(counter);
 		return 0;
 	}
 	r = roster_new(m, id, &roster);
@@ -69,23 +76,23 @@ int group_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret)
 	r = publish(m, id, roster, pages);
 	roster_free(roster);
 	if (!r)
-		*ret = pages_to_bytes(pages);
+		*ret = pages_to_bytes(group_pages_sum(pages, counter));
 	return r;
 }
 
 /* The peak is never below what the usage is now. */
-int group_max_usage_bytes(struct manager *m, uint64_t id, uint64_t *ret)
+int group_max_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret)
 {
 	const struct group *g;
 	uint64_t usage, max = 0;
-	int r = group_usage_bytes(m, id, &usage);
+	int r = group_usage_bytes(m, id, counter, &usage);
 
 	if (r)
 		return r;
 	manager_rdlock(m);
 	g = manager_group(m, id);
 	if (g)
-		max = atomic_get(&g->record->memory.max_usage);
+		max = atomic_get(&group_counter(g, counter)->max_usage);
 	manager_unlock(m);
 	if (!g)
 		return -ENODEV;

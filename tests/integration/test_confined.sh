@@ -108,16 +108,16 @@ test_other_users_members() {
 
 # A call that is in no table: the daemon says so once, and goes on.
 test_refusal_is_logged() {
-	local getppid=110 pid
+	local getpgrp=111 pid
 	[ "$(uname -m)" = x86_64 ] || skip "the helper is for x86_64"
 	touch "$T/refusal-expected"
 	group a 16M
 	for pid in "$(server)" "$(keeper)"; do
-		eq "what the call returned" -1 "$("$HELPERS/inject" "$pid" $getppid)"
-		eq "what it returned then" -1 "$("$HELPERS/inject" "$pid" $getppid)"
+		eq "what the call returned" -1 "$("$HELPERS/inject" "$pid" $getpgrp)"
+		eq "what it returned then" -1 "$("$HELPERS/inject" "$pid" $getpgrp)"
 	done
-	eq "refusals of the server's" 1 "$(grep -c 'refused the system call getppid of memcgfs-server' "$T/daemon.log")"
-	eq "refusals of the keeper's" 1 "$(grep -c 'refused the system call getppid of memcgfs-keeper' "$T/daemon.log")"
+	eq "refusals of the server's" 1 "$(grep -c 'refused the system call getpgrp of memcgfs-server' "$T/daemon.log")"
+	eq "refusals of the keeper's" 1 "$(grep -c 'refused the system call getpgrp of memcgfs-keeper' "$T/daemon.log")"
 	eq "limit" $((16 * MIB)) "$(get a/memory.limit_in_bytes)"
 	put a/memory.swappiness 0
 	in_group a "$HELPERS/touch" 64 && fail "the limit does not hold any more"

@@ -5,7 +5,7 @@
 
 # Files of the v1 controller that this version does not have, and rows that are about them.
 ABSENT='memory\.(numa_stat|move_charge_at_immigrate)'
-ABSENT+='|memory\.(memsw|kmem)\.|limit/memsw|hierarchical_memsw_limit|0 while 16M anon in use'
+ABSENT+='|memory\.kmem\.'
 
 # A member takes along what it used before it came (README): its own program's pages, here.
 ABSENT+='|holding 4M anon, swappiness 0'

@@ -207,7 +207,7 @@ static void note_done(int error, void *userdata)
 void limit_write(struct limit_write *w, struct group *g, uint64_t limit_pages)
 {
 	*w = (struct limit_write){.g = g};
-	group_set_limit(mgr, g, pages_to_bytes(limit_pages), note_done, w);
+	group_set_limit(mgr, g, COUNTER_MEMORY, pages_to_bytes(limit_pages), note_done, w);
 }
 
 int limit_set(struct group *g, uint64_t limit_pages)
@@ -225,7 +225,7 @@ uint64_t usage_bytes_now(const struct group *g)
 {
 	uint64_t bytes = UINT64_MAX;
 
-	CU_ASSERT_EQUAL(group_usage_bytes(mgr, group_id(g), &bytes), 0);
+	CU_ASSERT_EQUAL(group_usage_bytes(mgr, group_id(g), COUNTER_MEMORY, &bytes), 0);
 	return bytes;
 }
 

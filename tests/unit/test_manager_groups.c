@@ -255,7 +255,7 @@ static void test_settings(void)
 	CU_ASSERT_EQUAL(group_record(a)->oom_kill_disable, 1);
 
 	a->record->memory.failcnt = 3;
-	CU_ASSERT_EQUAL(group_reset_failcnt(mgr, a), 0);
+	CU_ASSERT_EQUAL(group_reset_failcnt(mgr, a, COUNTER_MEMORY), 0);
 	CU_ASSERT_EQUAL(group_record(a)->memory.failcnt, 0);
 
 	/* The greatest usage is kept until it is reset, to what is used then. */
@@ -263,7 +263,7 @@ static void test_settings(void)
 	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(40));
 	CU_ASSERT_EQUAL(group_record(a)->memory.usage, pages_to_bytes(40));
 	CU_ASSERT_EQUAL(group_record(a)->memory.max_usage, pages_to_bytes(100));
-	CU_ASSERT_EQUAL(group_reset_max_usage(mgr, a), 0);
+	CU_ASSERT_EQUAL(group_reset_max_usage(mgr, a, COUNTER_MEMORY), 0);
 	CU_ASSERT_EQUAL(group_record(a)->memory.max_usage, pages_to_bytes(40));
 }
 
@@ -307,10 +307,10 @@ static void test_usage(void)
 	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(1135));
 	CU_ASSERT_EQUAL(limit_set(a, 5000), 0);
 	CU_ASSERT_EQUAL(limit_set(b, 6000), 0);
-	CU_ASSERT_EQUAL(group_hierarchical_limit(b), pages_to_bytes(5000));
+	CU_ASSERT_EQUAL(group_hierarchical_limit(b, COUNTER_MEMORY), pages_to_bytes(5000));
 	CU_ASSERT_EQUAL(limit_set(b, 3000), 0);
-	CU_ASSERT_EQUAL(group_hierarchical_limit(b), pages_to_bytes(3000));
-	CU_ASSERT_EQUAL(group_hierarchical_limit(a), pages_to_bytes(5000));
+	CU_ASSERT_EQUAL(group_hierarchical_limit(b, COUNTER_MEMORY), pages_to_bytes(3000));
+	CU_ASSERT_EQUAL(group_hierarchical_limit(a, COUNTER_MEMORY), pages_to_bytes(5000));
 }
 
 static void test_stat(void)

@@ -51,9 +51,9 @@ static void test_bytes(void)
 	struct group *a = group_make(manager_root(mgr), "a");
 	unsigned nr = 0;
 
-	group_set_limit(mgr, a, 3 * 4096 + 4095, count_done, &nr);
+	group_set_limit(mgr, a, COUNTER_MEMORY, 3 * 4096 + 4095, count_done, &nr);
 	CU_ASSERT_EQUAL(group_record(a)->memory.limit, 3 * 4096);
-	group_set_limit(mgr, a, UINT64_MAX, count_done, &nr);
+	group_set_limit(mgr, a, COUNTER_MEMORY, UINT64_MAX, count_done, &nr);
 	CU_ASSERT_EQUAL(group_record(a)->memory.limit, LIMIT_MAX_BYTES);
 	CU_ASSERT_EQUAL(nr, 2);
 }

@@ -67,7 +67,7 @@ static void *reader_main(void *userdata)
 static void look_usage(struct reader *r, uint64_t id)
 {
 	uint64_t bytes = 0;
-	int error = group_usage_bytes(readers.m, id, &bytes);
+	int error = group_usage_bytes(readers.m, id, COUNTER_MEMORY, &bytes);
 
 	r->nr_nonsense += (error && error != -ENODEV) ||
 			  bytes > pages_to_bytes(FAKE_MAX_PROCESSES * MAX_PAGES);
@@ -101,7 +101,7 @@ static unsigned shape_nonsense(const struct group *g, uint64_t id)
 
 	nonsense += group_id(g) != id || group_child(group_parent(g), group_name(g)) != g;
 	nonsense += (attr->mode & S_IFMT) != S_IFREG || attr->uid != attr->gid;
-	nonsense += group_hierarchical_limit(g) > LIMIT_MAX_BYTES;
+	nonsense += group_hierarchical_limit(g, COUNTER_MEMORY) > LIMIT_MAX_BYTES;
 	for (struct group *c = group_first_child(g); c; c = group_next_sibling(c))
 		nr++;
 	return nonsense + (nr != group_nr_children(g));
@@ -191,8 +191,8 @@ static void change_shape(struct group *g, unsigned round, const struct reader *r
 			0);
 	CU_ASSERT_EQUAL(group_rename(mgr, g, "child", g, "a child of another name"), 0);
 	group_set_swappiness(mgr, g, 1 + round % 100);
-	group_reset_max_usage(mgr, g);
-	group_reset_failcnt(mgr, g);
+	group_reset_max_usage(mgr, g, COUNTER_MEMORY);
+	group_reset_failcnt(mgr, g, COUNTER_MEMORY);
 	CU_ASSERT_EQUAL(group_rmdir(mgr, g, "a child of another name"), 0);
 	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "top"), 0);
 	if (round % 10 == 0)
@@ -259,7 +259,7 @@ static void hold(void)
 static void *usage_main(void *userdata)
 {
 	hold_me = true;
-	held.error = group_usage_bytes(mgr, held.id, &held.usage);
+	held.error = group_usage_bytes(mgr, held.id, COUNTER_MEMORY, &held.usage);
 	return userdata;
 }
 
