@@ -169,21 +169,24 @@ start_daemon() { # [OPTION]...
 
 # A v1 memory mount of the test's own on $M, to start a daemon over: a group of the kernel's memory hierarchy, K, with nothing
 # of anybody else's in it. With "found" it lies where clients find the memory controller, over the kernel's own mount, and K is
-# to be seen below $T/kernel.
-memory_mount() { # [found]
+# to be seen below $T/kernel. With "whole" it is the kernel's own mount, which $T/kernel shows.
+memory_mount() { # [found | whole]
 	local kernel
 	kernel=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
 	[ -n "$kernel" ] || skip "no cgroup v1 memory controller is mounted"
 	K=$kernel/memcgfs-test-$$ MOUNTPOINT=$T/mnt
 	register groups "$K"
-	mkdir -p "$K" "$MOUNTPOINT"
-	if [ "${1:-}" = found ]; then
-		mkdir "$T/kernel"
-		mount --bind "$K" "$T/kernel"
+	mkdir -p "$K" "$MOUNTPOINT" "$T/kernel"
+	if [ -n "${1:-}" ]; then
 		MOUNTPOINT=$kernel
 		register covered "$kernel"
 	fi
-	mount --bind "$K" "$MOUNTPOINT"
+	if [ "${1:-}" = whole ]; then
+		mount --bind "$kernel" "$T/kernel"
+	else
+		mount --bind "$K" "$T/kernel"
+		mount --bind "$K" "$MOUNTPOINT"
+	fi
 }
 
 run_daemon() {

@@ -294,6 +294,40 @@ static void test_walk(void)
 	CU_ASSERT_PTR_NULL(group_by_path(mgr, "a/bb"));
 }
 
+/* One that lies in directories of others is called by its path. */
+static void test_path_name(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *far, *below;
+	const struct caller c = {.pid = getpid()};
+	const char *rest;
+	char *path;
+
+	CU_ASSERT_EQUAL(hierarchy_mkdir(NULL, "a/theirs"), 0);
+	CU_ASSERT_EQUAL(group_mkdir(mgr, a, "theirs/x", 0755, &c, &far), -EINVAL);
+	CU_ASSERT_EQUAL_FATAL(group_mkdir_at(mgr, a, "theirs/x", 0755, &c, &far), 0);
+	CU_ASSERT(fake_dir_exists("a/theirs/x"));
+	below = group_make(far, "b");
+	path = group_path(below);
+	CU_ASSERT_STRING_EQUAL(path, "a/theirs/x/b");
+	free(path);
+	CU_ASSERT_PTR_EQUAL(group_by_path(mgr, "a/theirs/x/b"), below);
+	CU_ASSERT_PTR_EQUAL(group_by_path(mgr, "a/theirs/x"), far);
+	CU_ASSERT_PTR_NULL(group_by_path(mgr, "a/theirs"));
+	CU_ASSERT_PTR_NULL(group_by_path(mgr, "a/theirs/xx"));
+	CU_ASSERT_PTR_EQUAL(group_above_path(mgr, "a/theirs/y/z", &rest), a);
+	CU_ASSERT_STRING_EQUAL(rest, "theirs/y/z");
+	CU_ASSERT_PTR_EQUAL(group_above_path(mgr, "a/theirs/x/b/c", &rest), below);
+	CU_ASSERT_STRING_EQUAL(rest, "c");
+	CU_ASSERT_EQUAL(group_mkdir_at(mgr, a, "theirs/x", 0755, &c, &far), -EEXIST);
+	CU_ASSERT_EQUAL(group_rename_at(mgr, far, "theirs/y"), 0);
+	CU_ASSERT_PTR_EQUAL(group_by_path(mgr, "a/theirs/y/b"), below);
+	/* The next server finds it again, also where others are. */
+	world.hierarchy_shared = true;
+	world_restart();
+	CU_ASSERT_PTR_NOT_NULL(group_by_path(mgr, "a/theirs/y/b"));
+	CU_ASSERT_PTR_NULL(group_by_path(mgr, "a/theirs"));
+}
+
 static void test_usage(void)
 {
 	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b");
@@ -393,6 +427,7 @@ int main(int argc, char **argv)
 			       {"attributes", test_attr},
 			       {"settings and resets", test_settings},
 			       {"walking the tree", test_walk},
+			       {"groups called by a path", test_path_name},
 			       {"usage", test_usage},
 			       {"stat", test_stat},
 			       {"tasks", test_tasks},
