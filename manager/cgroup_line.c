@@ -31,16 +31,17 @@ static bool path_is_outside(const char *path)
 
 const char *cgroup_line_path(char *line, const char *controller, const char *prefix)
 {
-	const char *list = strchr(line, ':');
-	const char *path = list ? strchr(list + 1, ':') : NULL;
+	const char *list, *path;
 	size_t len = strlen(prefix);
 
+	line[strcspn(line, "\n")] = '\0';
+	list = strchr(line, ':');
+	path = list ? strchr(list + 1, ':') : NULL;
 	if (!path || path[1] != '/')
 		return NULL;
 	list++;
 	if (!list_has(list, (size_t)(path - list), controller))
 		return NULL;
-	line[strcspn(line, "\n")] = '\0';
 	path++;
 	if (path_is_outside(path) || strncmp(path, prefix, len) != 0)
 		return NULL;

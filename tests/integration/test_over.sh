@@ -14,6 +14,10 @@ own_cgroup() { # PID
 	sed -n 's/^[0-9]*:\([^:]*,\)\?memory\(,[^:]*\)\?://p' "/proc/$1/cgroup"
 }
 
+entries() { # DIR
+	find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs
+}
+
 test_auto_takes_it() {
 	grep -q 'hierarchy over (auto)' "$T/daemon.log" || fail "not said: $(cat "$T/daemon.log")"
 	! grep -q "name=$NAME:" /proc/self/cgroup || fail "there is a named hierarchy, too"
@@ -79,7 +83,8 @@ test_sigterm_leaves_all() {
 	eq "exit status" 0 "$status"
 	! mounted || fail "the tree is still mounted"
 	[ -e "$M/memory.kmem.slabinfo" ] || fail "what lies on $M is not the kernel's"
-	[ -d "$K/a" ] && [ -d "$K/theirs" ] || fail "groups have gone"
+	[ -d "$K/a" ] || fail "our group has gone"
+	[ -d "$K/theirs" ] || fail "the group of somebody else has gone"
 }
 
 test_killed_leaves_all() {
@@ -120,8 +125,8 @@ test_made_again_by_others() {
 test_groups_of_others() {
 	local pid
 	mkdir "$K/theirs/below"
-	eq "what theirs has" "below cgroup.procs tasks" "$(ls "$M/theirs" | xargs)"
-	eq "where theirs is" 1 "$(ls "$M" | grep -cx theirs)"
+	eq "what theirs has" "below cgroup.procs tasks" "$(entries "$M/theirs")"
+	eq "times that theirs is listed" 1 "$(find "$M" -mindepth 1 -maxdepth 1 -name theirs | wc -l)"
 	eq "its type" directory "$(stat -c %F "$M/theirs")"
 	eq "types listed" $'d .\nd ..\nd below\nf cgroup.procs\nf tasks\nok' "$("$HELPERS/try" list "$M/theirs" | sort)"
 	group a 16M
@@ -179,7 +184,7 @@ test_group_in_one_of_others() {
 	pid=${TALK_PID[member]}
 	until_true 5 lists theirs/mine "$pid"
 	eq "its path" "/${K##*/}/theirs/mine" "$(own_cgroup "$pid")"
-	eq "what theirs has" "cgroup.procs mine tasks" "$(ls "$M/theirs" | xargs)"
+	eq "what theirs has" "cgroup.procs mine tasks" "$(entries "$M/theirs")"
 	eq "what the root shows of it" "theirs" "$(find "$M" -mindepth 1 -maxdepth 1 -type d -printf '%f\n')"
 	STATUS=0
 	in_group theirs/mine "$HELPERS/touch" 64 || STATUS=$?

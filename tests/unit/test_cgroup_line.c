@@ -46,11 +46,12 @@ static void test_lines(void)
 
 		snprintf(line, sizeof(line), "%s", cases[i].line);
 		path = cgroup_line_path(line, cases[i].controller, cases[i].prefix);
-		if (!path != !cases[i].path || (path && strcmp(path, cases[i].path) != 0)) {
-			printf("%s in '%s': '%s'\n", cases[i].controller, cases[i].line,
-			       path ? path : "none");
-			CU_FAIL("path");
-		}
+		if (!cases[i].path)
+			CU_ASSERT_PTR_NULL(path)
+		else if (path)
+			CU_ASSERT_STRING_EQUAL(path, cases[i].path)
+		else
+			CU_FAIL(cases[i].line);
 	}
 }
 
