@@ -49,12 +49,14 @@ static const struct sandbox_call library[] = {
 	CALL(getpid),
 	CALL(getrandom),
 	CALL(gettid),
+	CALL(gettimeofday),
 	CALL(getuid),
 	CALL(prctl),
 	CALL(restart_syscall),
 	CALL(rt_sigaction),
 	CALL(rt_sigprocmask),
 	CALL(rt_sigreturn),
+	CALL(time),
 };
 
 /* Files are opened, and never created. */
