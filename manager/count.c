@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * True-up: what members use is read from /proc, and rooms are set from it. Sizes in pages.
- * Thread: the manager's loop, but process_view_pages() and group_publish(); process_view() also
- * under the lock.
+ * Thread: the manager's loop, but process_view_pages(); process_view() also under the lock.
  */
 
 #include "manager/manager_private.h"
@@ -162,22 +161,6 @@ uint64_t group_cache(const struct manager *m, const struct group *g)
 	return g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
 }
 
-static void counter_publish(struct res_counter *c, uint64_t usage)
-{
-	uint64_t max = atomic_get(&c->max_usage);
-
-	atomic_put(&c->usage, usage);
-	while (usage > max && !__atomic_compare_exchange_n(&c->max_usage, &max, usage, true,
-							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-void group_publish(struct group *g, struct group_pages pages)
-{
-	for (enum group_counter c = 0; c < NR_COUNTERS; c++)
-		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
-}
-
 uint64_t group_reserve(const struct group *top, uint64_t limit)
 {
 	uint64_t active = 0, idle = 0;
@@ -191,21 +174,6 @@ uint64_t group_reserve(const struct group *top, uint64_t limit)
 	return (MIN(active, limit / RESERVE_ACTIVE_DIVISOR) +
 		MIN(idle, limit / RESERVE_IDLE_DIVISOR)) >>
 	       top->squeeze;
-}
-
-uint64_t group_bound(const struct group *g)
-{
-	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
-
-	return MIN(bytes_to_pages(g->record->memory.limit), memsw - MIN(memsw, g->swap));
-}
-
-bool group_swap_helps(const struct group *g)
-{
-	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
-
-	return g->record->memsw.limit >= LIMIT_MAX_BYTES ||
-	       memsw - MIN(memsw, g->swap) > bytes_to_pages(g->record->memory.limit);
 }
 
 int64_t group_room_wanted(struct manager *m, const struct group *g)

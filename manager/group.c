@@ -80,25 +80,6 @@ const struct group_record *group_record(const struct group *g)
 	return g->record;
 }
 
-struct res_counter *group_counter_of(struct group *g, enum group_counter counter)
-{
-	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
-}
-
-const struct res_counter *group_counter(const struct group *g, enum group_counter counter)
-{
-	return group_counter_of((struct group *)g, counter);
-}
-
-uint64_t group_hierarchical_limit(const struct group *g, enum group_counter counter)
-{
-	uint64_t limit = LIMIT_MAX_BYTES;
-
-	for (; g; g = g->parent)
-		limit = MIN(limit, atomic_get(&group_counter(g, counter)->limit));
-	return limit;
-}
-
 struct group *group_next(const struct group *top, const struct group *g)
 {
 	if (g->children)
@@ -469,23 +450,6 @@ int group_set_attr(struct manager *m, struct group *g, unsigned index, const str
 		mine->mtime_sec = a->mtime_sec;
 	manager_unlock(m);
 	return 0;
-}
-
-int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter)
-{
-	(void)m;
-	atomic_put(&group_counter_of(g, counter)->failcnt, 0);
-	return 0;
-}
-
-int group_reset_max_usage(struct manager *m, struct group *g, enum group_counter counter)
-{
-	uint64_t usage = 0;
-	int r = g->parent ? group_usage_bytes(m, group_id(g), counter, &usage) : 0;
-
-	if (!r)
-		atomic_put(&group_counter_of(g, counter)->max_usage, usage);
-	return r;
 }
 
 int group_set_swappiness(struct manager *m, struct group *g, uint64_t value)

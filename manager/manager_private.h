@@ -215,7 +215,6 @@ static inline bool group_is_limited(const struct group *g)
 }
 
 /* ---- group.c ---- */
-struct res_counter *group_counter_of(struct group *g, enum group_counter counter);
 int group_adopt_root(struct manager *m);
 int group_adopt_new(struct manager *m, struct group *parent, const char *name, struct group **ret);
 struct group *group_adopt_record(struct manager *m, uint32_t slot, struct group *parent);
@@ -318,6 +317,16 @@ void group_on_low(struct manager *m, const struct lease_record *r);
 /* The tick that p's thread paid ahead at tick_nsec is over: what it got has been counted. */
 void process_return_tick(struct manager *m, const struct process *p, uint64_t tick_nsec);
 
+/* ---- counter.c ---- */
+struct res_counter *group_counter_of(struct group *g, enum group_counter counter);
+/* Publish usage (pages) as g's, raising max_usage. Any thread. */
+void group_publish(struct group *g, struct group_pages pages);
+/* Pages that may be resident as long as so much is swapped out: by the limit of memory, and by that
+ * of memory and swap. */
+uint64_t group_bound(const struct group *g);
+/* Whether page-out makes room: it makes none for memory and swap together. */
+bool group_swap_helps(const struct group *g);
+
 /* ---- count.c ---- */
 /* Read what p uses into p->pages and the rest. False when it has gone. */
 bool process_count(struct process *p);
@@ -325,19 +334,12 @@ bool process_count(struct process *p);
 bool process_recount(struct manager *m, struct process *p, const struct group *except);
 /* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
 void group_true_up(struct manager *m, struct group *g);
-/* Pages that may be resident as long as so much is swapped out: by the limit of memory, and by that
- * of memory and swap. */
-uint64_t group_bound(const struct group *g);
-/* Whether page-out makes room: it makes none for memory and swap together. */
-bool group_swap_helps(const struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
 int64_t group_room_wanted(struct manager *m, const struct group *g);
 /* Pages that threads in top and below it may touch uncharged, or so many of them as are kept free.
  */
 uint64_t group_reserve(const struct group *top, uint64_t limit);
 void process_on_tick(struct manager *m, const struct lease_record *r);
-/* Publish usage (pages) as g's, raising max_usage. Any thread. */
-void group_publish(struct group *g, struct group_pages pages);
 /* What it takes to count a process, besides its status. */
 struct process_view {
 	struct status_file *status; /* not counted as a use */

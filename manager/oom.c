@@ -63,15 +63,18 @@ static struct process *choose_victim(struct manager *m, struct group *top)
 static void log_kill(const struct group *g, const struct process *p)
 {
 	cleanup_free char *path = group_path(g);
-	char comm_path[40], comm[32] = "";
+	char comm_path[40], comm[32] = "", memsw[80] = "";
 
+	if (g->record->memsw.limit < LIMIT_MAX_BYTES)
+		snprintf(memsw, sizeof(memsw), ", with swap %" PRIu64 " kB of %" PRIu64 " kB",
+			 (g->usage + g->swap) * 4, (uint64_t)g->record->memsw.limit >> 10);
 	snprintf(comm_path, sizeof(comm_path), "%d/comm", p->tgid);
 	if (proc_read(comm_path, comm, sizeof(comm)) > 0)
 		comm[strcspn(comm, "\n")] = 0;
 	log_warning("group /%s: out of memory: usage %" PRIu64 " kB, limit %" PRIu64
-		    " kB, nothing left to reclaim: killed process %d (%s), resident %" PRIu64
+		    " kB%s, nothing left to reclaim: killed process %d (%s), resident %" PRIu64
 		    " kB, swap %" PRIu64 " kB, oom_score_adj %d",
-		    path ? path : "?", g->usage * 4, (uint64_t)g->record->memory.limit >> 10,
+		    path ? path : "?", g->usage * 4, (uint64_t)g->record->memory.limit >> 10, memsw,
 		    p->tgid, comm, p->resident * 4, p->swap * 4, oom_score_adj(p->tgid));
 }
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A group's two counters, of memory and of memory and swap together: published usage, the bound
+ * that both limits make, resets. Any thread reads and publishes; the rest is the manager's loop's.
+ */
+#include "manager/manager_private.h"
+#include "util/util.h"
+
+struct res_counter *group_counter_of(struct group *g, enum group_counter counter)
+{
+	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
+}
+
+const struct res_counter *group_counter(const struct group *g, enum group_counter counter)
+{
+	return group_counter_of((struct group *)g, counter);
+}
+
+uint64_t group_hierarchical_limit(const struct group *g, enum group_counter counter)
+{
+	uint64_t limit = LIMIT_MAX_BYTES;
+
+	for (; g; g = g->parent)
+		limit = MIN(limit, atomic_get(&group_counter(g, counter)->limit));
+	return limit;
+}
+
+static void counter_publish(struct res_counter *c, uint64_t usage)
+{
+	uint64_t max = atomic_get(&c->max_usage);
+
+	atomic_put(&c->usage, usage);
+	while (usage > max && !__atomic_compare_exchange_n(&c->max_usage, &max, usage, true,
+							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+void group_publish(struct group *g, struct group_pages pages)
+{
+	for (enum group_counter c = 0; c < NR_COUNTERS; c++)
+		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
+}
+
+uint64_t group_bound(const struct group *g)
+{
+	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
+
+	return MIN(bytes_to_pages(g->record->memory.limit), memsw - MIN(memsw, g->swap));
+}
+
+bool group_swap_helps(const struct group *g)
+{
+	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
+
+	return g->record->memsw.limit >= LIMIT_MAX_BYTES ||
+	       memsw - MIN(memsw, g->swap) > bytes_to_pages(g->record->memory.limit);
+}
+
+int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter)
+{
+	(void)m;
+	atomic_put(&group_counter_of(g, counter)->failcnt, 0);
+	return 0;
+}
+
+int group_reset_max_usage(struct manager *m, struct group *g, enum group_counter counter)
+{
+	uint64_t usage = 0;
+	int r = g->parent ? group_usage_bytes(m, group_id(g), counter, &usage) : 0;
+
+	if (!r)
+		atomic_put(&group_counter_of(g, counter)->max_usage, usage);
+	return r;
+}
