@@ -118,3 +118,23 @@ test_delegation() {
 	eq "the admin makes a group" ok "$("$T/try" -u "$(id -u games)" mkdir "$M/g1/sub")"
 	eq "limit" 16777216 "$(get g1/memory.limit_in_bytes)"
 }
+
+# Without a memory controller: by the hierarchy's name, but for cgset and cgget.
+test_named_hierarchy() {
+	local pid
+	stop_daemon
+	MOUNTPOINT=
+	start_daemon --hierarchy=named
+	cgcreate -g "name=$NAME:/g1"
+	put g1/memory.limit_in_bytes 32M
+	# shellcheck disable=SC2016 # the inner shell's
+	cgexec -g "name=$NAME:g1" sh -c 'grep -qx $$ '"$M/g1/tasks" || fail "it does not run in the group"
+	talk member cat
+	pid=${TALK_PID[member]}
+	cgclassify -g "name=$NAME:g1" "$pid"
+	lists g1 "$pid" || fail "it was not moved"
+	lscgroup | grep -qx "name=$NAME:/g1" || fail "lscgroup does not list it: $(lscgroup | grep name=)"
+	cgdelete "name=$NAME:/g1"
+	[ ! -e "$M/g1" ] || fail "cgdelete left it"
+	lists . "$pid" || fail "the member was lost"
+}
