@@ -222,6 +222,41 @@ int place_rmdir(struct manager *m, const struct place *in, const char *name)
 	return g ? group_rmdir(m, g->parent, g->record->name) : hierarchy_rmdir(m->hierarchy, path);
 }
 
+/* Whether a group that is called by its path is below the directory at path. */
+static bool is_below(const struct group *g, const char *path)
+{
+	size_t len = strlen(path);
+
+	return strncmp(g->record->name, path, len) == 0 && g->record->name[len] == '/';
+}
+
+/* One of others', and what is ours in it: that is called by another path then. */
+static int foreign_rename(struct manager *m, const char *path, const char *new_path)
+{
+	const char *old, *new;
+	struct group *g = group_above_path(m, path, &old), *child, *next;
+	char name[STATE_NAME_MAX + 1];
+	int r;
+
+	group_above_path(m, new_path, &new);
+	if (!*new)
+		return -EEXIST;
+	HASH_ITER (hh, g->children, child, next)
+		if (is_below(child, old) &&
+		    strlen(child->record->name) - strlen(old) + strlen(new) > STATE_NAME_MAX)
+			return -ENAMETOOLONG;
+	r = hierarchy_rename(m->hierarchy, path, new_path);
+	if (r)
+		return r;
+	HASH_ITER (hh, g->children, child, next) {
+		if (!is_below(child, old))
+			continue;
+		snprintf(name, sizeof(name), "%s%s", new, child->record->name + strlen(old));
+		group_set_name(m, child, name);
+	}
+	return 0;
+}
+
 int place_rename(struct manager *m, const struct place *in, const char *name, const char *new_name)
 {
 	cleanup_free char *path = NULL, *new_path = NULL;
@@ -235,7 +270,7 @@ int place_rename(struct manager *m, const struct place *in, const char *name, co
 		return r;
 	g = group_by_path(m, path);
 	if (!g)
-		return hierarchy_rename(m->hierarchy, path, new_path);
+		return foreign_rename(m, path, new_path);
 	group_above_path(m, new_path, &rest);
 	return *rest ? group_rename_at(m, g, rest) : -EEXIST;
 }

@@ -404,6 +404,15 @@ int group_rename(struct manager *m, struct group *parent, const char *name,
 	return strpbrk(new_name, "/\n") ? -EINVAL : group_rename_at(m, g, new_name);
 }
 
+void group_set_name(struct manager *m, struct group *g, const char *name)
+{
+	manager_wrlock(m);
+	HASH_DEL(g->parent->children, g);
+	snprintf(g->record->name, sizeof(g->record->name), "%s", name);
+	HASH_ADD_KEYPTR(hh, g->parent->children, g->record->name, strlen(g->record->name), g);
+	manager_unlock(m);
+}
+
 int group_rename_at(struct manager *m, struct group *g, const char *new_name)
 {
 	cleanup_free char *path = NULL, *new_path = NULL;
@@ -421,11 +430,7 @@ int group_rename_at(struct manager *m, struct group *g, const char *new_name)
 	r = hierarchy_rename(m->hierarchy, path, new_path);
 	if (r)
 		return r;
-	manager_wrlock(m);
-	HASH_DEL(parent->children, g);
-	snprintf(g->record->name, sizeof(g->record->name), "%s", new_name);
-	HASH_ADD_KEYPTR(hh, parent->children, g->record->name, strlen(g->record->name), g);
-	manager_unlock(m);
+	group_set_name(m, g, new_name);
 	return 0;
 }
 

@@ -228,6 +228,7 @@ struct group *group_above_path(struct manager *m, const char *path, const char *
 int group_mkdir_at(struct manager *m, struct group *parent, const char *name, mode_t mode,
 		   const struct caller *c, struct group **ret);
 int group_rename_at(struct manager *m, struct group *g, const char *new_name);
+void group_set_name(struct manager *m, struct group *g, const char *name); /* here alone */
 /* Next group of the subtree below top after g, parents first; NULL at the end. Start with g = top.
  */
 struct group *group_next(const struct group *top, const struct group *g);

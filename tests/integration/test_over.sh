@@ -199,10 +199,14 @@ test_group_in_one_of_others() {
 	mv "$M/theirs/mine" "$M/theirs/other"
 	eq "limit after a rename" 16777216 "$(get theirs/other/memory.limit_in_bytes)"
 	eq "its path" "/${K##*/}/theirs/other" "$(own_cgroup "$pid")"
+	mv "$M/theirs" "$M/renamed"
+	nap 1.1 # longer than names are cached
+	eq "limit after the other's rename" 16777216 "$(get renamed/other/memory.limit_in_bytes)"
+	lists renamed/other "$pid" || fail "the member was lost"
 	kill "$pid"
 	finish member
-	rmdir "$M/theirs/other/sub" "$M/theirs/other"
-	[ ! -e "$K/theirs/other" ] || fail "the kernel's is still there"
+	rmdir "$M/renamed/other/sub" "$M/renamed/other"
+	[ ! -e "$K/renamed/other" ] || fail "the kernel's is still there"
 }
 
 test_second_daemon() {
