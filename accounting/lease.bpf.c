@@ -87,17 +87,6 @@ struct {
 	__type(value, struct lease_file_owners);
 } files SEC(".maps");
 
-/*
- * Keeper and servers, by thread-group id: 1 until they are sent SIGKILL or exit. The first is
- * entered from outside, those it forks are entered here.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
-	__type(key, u32);
-	__type(value, u32);
-} daemons SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, LEASE_RING_BYTES);
@@ -294,35 +283,7 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
-static __always_inline void daemon_ends(u32 tgid)
-{
-	u32 *alive = bpf_map_lookup_elem(&daemons, &tgid);
-
-	if (alive && __sync_val_compare_and_swap(alive, 1, 0))
-		__sync_fetch_and_add(&nr_daemons, -1);
-}
-
-static __always_inline void daemon_forks(u32 tgid, u32 child)
-{
-	u32 one = 1;
-
-	if (!bpf_map_lookup_elem(&daemons, &tgid))
-		return;
-	__sync_fetch_and_add(&nr_daemons, 1);
-	if (bpf_map_update_elem(&daemons, &child, &one, NOEXIST))
-		__sync_fetch_and_add(&nr_daemons, -1);
-}
-
-/* Between SIGKILL and exit much may happen; from here on it is dead for us. */
-SEC("tp_btf/signal_generate")
-int lease_signal(u64 *ctx)
-{
-	struct task_struct *p = (void *)ctx[2];
-
-	if ((int)ctx[0] == SIGKILL)
-		daemon_ends((u32)p->tgid);
-	return 0;
-}
+#include "accounting/lease_daemons.bpf.h"
 
 /*
  * For the thread that member's current one made. Who cannot is stopped. (Threads that end give
@@ -454,40 +415,6 @@ int lease_exec(u64 *ctx)
 	r->events = events_of(p);
 	bpf_ringbuf_submit(r, 0);
 	return 0;
-}
-
-/* Of Linux 6.13; before that only who has a guard (manager/guard.h) goes on. */
-enum pid_type { PIDTYPE_TGID = 1 };
-extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *p) __ksym __weak;
-extern int bpf_send_signal_task(struct task_struct *p, int sig, enum pid_type type,
-				u64 value) __ksym __weak;
-
-static long continue_stopped(void *map, u32 *tgid, struct lease_member *member, void *userdata)
-{
-	struct task_struct *p;
-
-	if (!member->stopped)
-		return 0;
-	p = bpf_task_from_pid((int)*tgid);
-	if (!p)
-		return 0;
-	bpf_send_signal_task(p, SIGCONT, PIDTYPE_TGID, 0);
-	bpf_task_release(p);
-	return 0;
-}
-
-/*
- * Keeper and server are dead, or as good as dead: whoever was stopped goes on, also who was so
- * between the server's last look at the ring and its death, of whom nobody knows.
- */
-static __always_inline void daemon_exits(u32 tgid)
-{
-	daemon_ends(tgid);
-	if (bpf_map_delete_elem(&daemons, &tgid))
-		return;
-	if (!nr_daemons && bpf_send_signal_task)
-		bpf_for_each_map_elem(&members, continue_stopped, 0, 0);
 }
 
 /* The last thread speaks for the process. Before Linux 6.16 its memory has gone by now (exit_mm).
