@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <syslog.h>
 
 #include "tests/unit/run_suites.h"
@@ -140,6 +145,65 @@ static void test_log_verbose(void)
 	CU_ASSERT_EQUAL(errno, EBUSY);
 }
 
+/* What a signal handler may log, read from stderr and errno as before. */
+static void test_log_from_handler(void)
+{
+	const char *const text[] = {"refused ", "this", NULL};
+	int fds[2], saved = dup(STDERR_FILENO);
+	char got[512], big[400];
+	ssize_t n;
+
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	errno = EBUSY;
+	log_from_handler(text);
+	CU_ASSERT_EQUAL(errno, EBUSY);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	log_from_handler((const char *const[]){big, "never seen", NULL});
+	dup2(saved, STDERR_FILENO);
+	close(fds[1]);
+	n = read(fds[0], got, sizeof(got) - 1);
+	CU_ASSERT_FATAL(n > 0);
+	got[n] = '\0';
+	CU_ASSERT_EQUAL(strncmp(got, "memcgfs: refused this\nmemcgfs: xxx", 34), 0);
+	CU_ASSERT_EQUAL(n, 22 + 257); /* cut, but still a line */
+	CU_ASSERT_EQUAL(got[n - 1], '\n');
+	close(fds[0]);
+	close(saved);
+}
+
+/* In a mount namespace whose /dev/log is ours. 0: the line came; 77: that takes root. */
+static int log_to_own_syslog(void)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	char got[128] = "";
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/dev", "tmpfs", 0, NULL))
+		return 77;
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return 1;
+	log_target(true);
+	log_from_handler((const char *const[]){"refused ", "this", NULL});
+	if (recv(fd, got, sizeof(got) - 1, 0) < 0)
+		return 2;
+	return strcmp(got, "<27>memcgfs: refused this") ? 3 : 0;
+}
+
+static void test_log_from_handler_to_syslog(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(log_to_own_syslog());
+	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT(WEXITSTATUS(status) == 0 || (geteuid() != 0 && WEXITSTATUS(status) == 77));
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -149,6 +213,8 @@ int main(void)
 		{"clock and page size", test_clock_and_page},
 		{"a message is one printable line", test_log_line},
 		{"debug messages only when asked for", test_log_verbose},
+		{"a signal handler logs a line", test_log_from_handler},
+		{"a signal handler logs to syslog", test_log_from_handler_to_syslog},
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {{"util", suite_init, suite_clean, NULL, NULL, tests},
