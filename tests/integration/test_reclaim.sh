@@ -50,6 +50,7 @@ test_reclaim_without_swap() {
 
 # More than fits the swap there is: what fits goes.
 test_reclaim_swap_full() {
+	need_no_swap
 	swap 16
 	group a
 	holds a 64
