@@ -196,6 +196,7 @@ static const struct sandbox_call unmounting[] = {
 /* A sanitizer's run time: stacks, a look at the process's own memory, and at its end a search for
  * leaks by a tracer. */
 static const struct sandbox_call sanitizer[] = {
+	CALL(getdents),
 	CALL(getppid),
 	CALL(getrlimit),
 	CALL(getrusage),
