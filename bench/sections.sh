@@ -331,3 +331,46 @@ section_background() {
 	background_row "fill and re-read" zram fill_once
 	echo
 }
+
+# Asking applications ---------------------------------------------------------------------------------------------------
+
+cache_once() { # FILE [OPTION]: queries per second, and pages to swap, of the SQLite reader in 64 MiB
+	mkdir "$M/bench"
+	echo 64M >"$M/bench/memory.limit_in_bytes"
+	MEMCGFS_MOUNT=$M "$HELPERS/enter" "$M/bench/tasks" "$EXAMPLE" "${@:2}" --cache 160 --seconds 4 "$T/database" |
+		cut -d' ' -f1 >>"$T/$1.queries"
+	awk '$1 == "paged_out" { print $2 }' "$M/bench/memory.events" >>"$T/$1.swapped"
+	until_true 5 rmdir "$M/bench" 2>/dev/null
+}
+
+cache_row() { # NAME FILE
+	echo "| $1 | $(median "$T/$2.queries") | $(median "$T/$2.swapped") |"
+}
+
+section_asks() {
+	local i
+	mkdir "$M/bench"
+	echo 64M >"$M/bench/memory.limit_in_bytes"
+	"$HELPERS/enter" "$M/bench/tasks" "$BENCH/ask_latency" "$M/bench" 48 101 | sort -n >"$T/asks"
+	until_true 5 rmdir "$M/bench"
+	echo "## Asking applications"
+	echo "From the charge that passes the high mark to the eventfd readable in the application (\`ask_latency\`), 101 times: median" \
+		"$(median "$T/asks") us, 10 % $(sed -n 11p "$T/asks") us, 90 % $(sed -n 91p "$T/asks") us."
+	echo
+	[ -x "$EXAMPLE" ] || return 0
+	use_swap file 640 || return 0
+	"$EXAMPLE" --make 128 "$T/database"
+	for ((i = 0; i < RUNS; i++)); do
+		cache_once with
+		cache_once without --no-shrinker
+	done
+	drop_swap
+	echo "\`examples/sqlite-cache\`: random reads of 128 MiB with 160 MiB of caches in 64 MiB, swap on a file, $RUNS runs each," \
+		"alternating; medians."
+	echo
+	echo "| caches are | queries per second | pages to swap |"
+	echo "|---|---|---|"
+	cache_row "given back when asked for" with
+	cache_row "not" without
+	echo
+}
