@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * ask_latency GROUP HIGH_MIB RUNS: a member of GROUP, whose high mark is at HIGH_MIB, with a shrinker
- * there. Microseconds from the charge that passes the mark to its eventfd being readable, a line for
- * each run.
+ * ask_latency GROUP HIGH_MIB RUNS: a member of GROUP, whose high mark is at HIGH_MIB, with a
+ * shrinker there. Microseconds from the charge that passes the mark to its eventfd being readable,
+ * a line for each run.
  *
  * It touches memory up to a little below the mark, then so many pages at a time as are charged
  * together, and sleeps in between: what comes out of a nap belongs to the pages before it.

@@ -2,6 +2,7 @@
 /* Any text at all through the parsers of control files, beside what the C library and the
  * documentation say of it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "fs/parse.h"
 #include "manager/state.h"
+#include "shrinker/eventfd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -62,6 +64,55 @@ static void fuzz_pid(const char *text)
 	must(parse_pid(decimal, &again) == 0 && again == pid, "a pid reads back", text);
 }
 
+static void fuzz_event_control(const char *text)
+{
+	char *copy = strdup(text), again[64];
+	struct event_control line = {-1, -1, NULL}, second;
+
+	if (!copy)
+		return;
+	if (parse_event_control(copy, &line) < 0) {
+		must(line.eventfd == -1 && !line.arguments, "a line is untouched on failure", text);
+		free(copy);
+		return;
+	}
+	must(line.eventfd >= 0 && line.control_file >= 0, "a descriptor is not negative", text);
+	must(line.arguments >= copy && line.arguments <= copy + strlen(text),
+	     "arguments are in the text", text);
+	snprintf(again, sizeof(again), " %d %d x\n", line.eventfd, line.control_file);
+	must(parse_event_control(again, &second) == 0 && second.eventfd == line.eventfd &&
+		     second.control_file == line.control_file && !strcmp(second.arguments, "x"),
+	     "a line reads back", text);
+	free(copy);
+}
+
+static void fuzz_shrinker(const char *text)
+{
+	int number = -1, again;
+	int64_t chunks = 42, chunks_again;
+	char decimal[64];
+	int r = parse_shrinker(text, &number, &chunks);
+
+	if (r < 0) {
+		must((r == -EINVAL || r == -ERANGE) && number == -1 && chunks == 42,
+		     "EINVAL or ERANGE, and untouched", text);
+		return;
+	}
+	must(number >= 0, "a descriptor is not negative", text);
+	snprintf(decimal, sizeof(decimal), "%d %+" PRId64, number, chunks);
+	must(parse_shrinker(decimal, &again, &chunks_again) == 0 && again == number &&
+		     chunks_again == chunks,
+	     "chunks read back", text);
+}
+
+static void fuzz_eventfd_info(const char *text)
+{
+	struct eventfd_info info = {42, 42};
+
+	must(eventfd_parse_info(text, &info) == 0 || (info.id == 42 && info.count == 42),
+	     "untouched on failure", text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -73,6 +124,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_bytes(text);
 	fuzz_u64(text);
 	fuzz_pid(text);
+	fuzz_event_control(text);
+	fuzz_shrinker(text);
+	fuzz_eventfd_info(text);
 	free(text);
 	return 0;
 }
