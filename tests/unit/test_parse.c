@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/parse.h"
 #include "manager/state.h"
@@ -200,6 +201,63 @@ static void test_pid(void)
 	}
 }
 
+/* What clients write to cgroup.event_control: as the kernel takes it. */
+static void test_event_control(void)
+{
+	static const struct {
+		const char *text;
+		int error, eventfd, control_file;
+		const char *arguments;
+	} cases[] = {
+		{"8 7 ", 0, 8, 7, ""},
+		{"8 7", 0, 8, 7, ""},
+		{"8 7 1048576\n", 0, 8, 7, "1048576"},
+		{" 8 7 low,local", 0, 8, 7, "low,local"},
+		{"8 7  1M", 0, 8, 7, " 1M"},
+		{"8 99999999999", 0, 8, INT_MAX, ""},
+		{"8", -EINVAL, 0, 0, NULL},
+		{"", -EINVAL, 0, 0, NULL},
+		{"x 7", -EINVAL, 0, 0, NULL},
+		{"-1 -1", -EINVAL, 0, 0, NULL},
+		{"8\t7 1M", -EINVAL, 0, 0, NULL},
+		{"8 7\t1M", -EINVAL, 0, 0, NULL},
+		{"8,7,1M", -EINVAL, 0, 0, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_free char *text = strdup(cases[i].text);
+		struct event_control line = {-1, -1, NULL};
+
+		CU_ASSERT_EQUAL(parse_event_control(text, &line), cases[i].error);
+		if (cases[i].error)
+			continue;
+		CU_ASSERT_EQUAL(line.eventfd, cases[i].eventfd);
+		CU_ASSERT_EQUAL(line.control_file, cases[i].control_file);
+		CU_ASSERT_STRING_EQUAL(line.arguments, cases[i].arguments);
+	}
+}
+
+static void test_shrinker(void)
+{
+	int number = -1;
+	int64_t chunks = 0;
+
+	CU_ASSERT_EQUAL(parse_shrinker("5 10\n", &number, &chunks), 0);
+	CU_ASSERT(number == 5 && chunks == 10);
+	CU_ASSERT_EQUAL(parse_shrinker(" 6  +3 ", &number, &chunks), 0);
+	CU_ASSERT(number == 6 && chunks == 3);
+	CU_ASSERT_EQUAL(parse_shrinker("7 -4", &number, &chunks), 0);
+	CU_ASSERT(number == 7 && chunks == -4);
+	CU_ASSERT_EQUAL(parse_shrinker("7", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("7 ", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("x 1", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("7 x", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("7 -", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("7 1 2", &number, &chunks), -EINVAL);
+	CU_ASSERT_EQUAL(parse_shrinker("7 99999999999999999999", &number, &chunks), -ERANGE);
+	CU_ASSERT(number == 7 && chunks == -4);
+}
+
 static CU_TestInfo tests[] = {
 	{"sizes", test_bytes},
 	{"sizes: white space", test_bytes_space},
@@ -207,6 +265,8 @@ static CU_TestInfo tests[] = {
 	{"sizes: modulo 2^64", test_bytes_wrap},
 	{"settings", test_u64},
 	{"pids", test_pid},
+	{"cgroup.event_control", test_event_control},
+	{"mempressure.shrinker", test_shrinker},
 	CU_TEST_INFO_NULL,
 };
 
