@@ -411,48 +411,6 @@ void group_limit_fail(struct group *g, int error);
  * then. */
 bool group_squeeze(struct manager *m, struct group *g);
 
-/* ---- listener.c ---- */
-/* Those of earlier servers, once groups are known. */
-void listeners_adopt(struct manager *m);
-/* g has just been removed: they are told, and end. */
-void listeners_end(struct manager *m, struct listener *list);
-void listeners_free(struct manager *m);
-void listener_remove(struct manager *m, struct listener *l);
-void listener_notify(struct listener *l);
-/* Does who registered it still have its eventfd? */
-bool listener_is_held(struct listener *l);
-/* Those of a kind, of g and all groups below it. */
-void listeners_notify(struct group *top, enum listener_kind kind);
-
-/* ---- threshold.c ---- */
-int thresholds_new(struct manager *m);
-void thresholds_adopt(struct manager *m); /* there may be some of an earlier server */
-/* l is new; its group has just been counted. */
-void threshold_begin(struct manager *m, struct listener *l);
-/* g's usage is fresh. */
-void thresholds_check(struct group *g);
-
-/* ---- shrink.c ---- */
-/*
- * Have the shrinkers of g and of all groups below it asked for so many pages; of the root, its own
- * only. Pages that they were asked for.
- */
-uint64_t group_ask(struct manager *m, struct group *g, uint64_t nr_pages);
-/*
- * The same, before anything is paged out. True: they have some time now, or have it already, and
- * group_asked() and background_page_out() are called when it is over.
- */
-bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages);
-/* They were asked a moment ago, and more may come of it. */
-bool shrinkers_may_be_at_it(const struct group *g);
-/* g's limit has been met, and p may have been asked to free memory: may it go on for that? */
-bool process_has_grace(struct manager *m, struct process *p, struct group *g);
-int deadlines_new(struct manager *m);
-
-/* ---- pressure.c ---- */
-/* A round of g's reclaim looked at so many pages, and got so many back. */
-void group_add_pressure(struct manager *m, struct group *g, uint64_t scanned, uint64_t reclaimed);
-
 /* ---- background.c ---- */
 /* Pages above the low mark; 0: there is none. */
 uint64_t group_shortfall(const struct group *g);
@@ -507,57 +465,7 @@ int target_find(pid_t tid, const struct caller *c, struct target *ret);
 bool group_is_attached_to(const struct manager *m, const struct group *g);
 void attaches_free(struct manager *m); /* nobody waits for them any more */
 
-/* ---- worker.c, job.c ---- */
-/*
- * Reclaims at once, of groups that have nothing in common. Each waits for a disk or takes a CPU of
- * those it works for: with more, groups would not wait for each other's disks, but members that run
- * would wait for CPUs.
- */
-#define WORKER_MAX_RECLAIMS 4
-
-int worker_new(struct manager *m, struct worker **ret);
-struct worker *worker_free(struct worker *w);
-enum job_kind { JOB_RECLAIM, JOB_KILL, JOB_ATTACH };
-/* Who waits for a reclaim: members at the limit and the writer of a limit, who asked for it, or
- * nobody. */
-enum job_purpose { JOB_DIRECT, JOB_REQUEST, JOB_BACKGROUND };
-struct job {
-	enum job_kind kind;
-	enum job_purpose purpose;
-	uint64_t group_id; /* 0: it was removed meanwhile */
-	uint32_t slot;     /* its slot */
-	struct process **processes;
-	struct reclaim_process *list; /* same order */
-	int64_t *share_saved; /* in: asks for it, and is what is known of it, -1: does not ask; out:
-				 RSS minus share, -1: not known */
-	size_t nr;
-	bool want[STATE_MAX_GROUPS]; /* slots whose page cache may be dropped */
-	uint64_t cache;              /* pages */
-	uint64_t nr_pages;           /* to get back */
-	bool anonymous;              /* may be paged out (swappiness) */
-	int dir_fd;                  /* JOB_ATTACH: where to in the hierarchy */
-	pid_t tid;
-	bool whole;
-	/* Results. */
-	uint64_t nr_dropped, nr_paged_out;
-	int error; /* JOB_ATTACH */
-	struct manager_request done;
-	struct manager *manager;
-	struct job *prev, *next; /* the workers' */
-};
-/* Start reclaim of nr_pages in g's subtree; 0 or -errno. g->job is set. */
-int job_reclaim(struct manager *m, struct group *g, uint64_t nr_pages, enum job_purpose purpose);
-int job_kill(struct manager *m, struct process *p);
-/* The kernel's part of an attach: thread tid, or its whole process, to the group at path. p: it, as
- * a member; may be NULL. */
-int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struct process *p);
-void worker_submit(struct worker *w, struct job *j);
-/* [a worker] */
-void job_run(struct job *j);
-/* [loop] a finished job */
-void job_free(struct job *j);
-void jobs_free_finished(struct manager *m);
-void reclaim_done(struct manager *m, struct job *j); /* limit.c */
-void attach_done(struct manager *m, struct job *j);
+#include "manager/job.h"
+#include "manager/listener.h"
 
 #endif
