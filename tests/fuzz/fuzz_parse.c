@@ -113,6 +113,23 @@ static void fuzz_eventfd_info(const char *text)
 	     "untouched on failure", text);
 }
 
+static void fuzz_watermarks(const char *text)
+{
+	uint64_t high = 42, low = 43;
+	char decimal[48];
+
+	if (parse_watermarks(text, &high, &low) < 0) {
+		must(high == 42 && low == 43, "marks are untouched on failure", text);
+		return;
+	}
+	snprintf(decimal, sizeof(decimal), "%llu %llu", (unsigned long long)high,
+		 (unsigned long long)low);
+	high = low = 0;
+	must(parse_watermarks(decimal, &high, &low) == 0, "marks that were read can be written",
+	     text);
+	must(!strchr(text, '-') && !strchr(text, '%'), "a mark has no sign", text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -127,6 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_event_control(text);
 	fuzz_shrinker(text);
 	fuzz_eventfd_info(text);
+	fuzz_watermarks(text);
 	free(text);
 	return 0;
 }

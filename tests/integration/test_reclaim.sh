@@ -64,7 +64,10 @@ test_force_empty() {
 	swap 64
 	group a
 	holds a 32
-	in_group a cat "$MEMCGFS" >/dev/null
+	dd if=/dev/zero of="$T/file" bs=1M count=8 conv=fsync status=none
+	dd if="$T/file" iflag=nocache count=0 status=none
+	in_group a cat "$T/file" >/dev/null
+	gt "memory.stat: cache" "$(key a/memory.stat cache)" $((4 * MIB))
 	put a/memory.force_empty 0
 	le "usage" "$(usage a)" $((2 * MIB))
 	lets_go a

@@ -258,6 +258,44 @@ static void test_shrinker(void)
 	CU_ASSERT(number == 7 && chunks == -4);
 }
 
+static void test_watermarks(void)
+{
+	static const struct {
+		const char *text;
+		int error;
+		uint64_t high, low;
+	} cases[] = {
+		{"75 50", 0, 75, 50},
+		{"75 50\n", 0, 75, 50},
+		{" 100\t\t1 \n", 0, 100, 1},
+		{"0 0", 0, 0, 0},
+		{"0x4b 062", 0, 75, 50},
+		{"1000 2000", 0, 1000, 2000}, /* what may be set is not the parser's to say */
+		{"", -EINVAL, 0, 0},
+		{" ", -EINVAL, 0, 0},
+		{"75", -EINVAL, 0, 0},
+		{"75 ", -EINVAL, 0, 0},
+		{"75 50 25", -EINVAL, 0, 0},
+		{"75,50", -EINVAL, 0, 0},
+		{"75% 50%", -EINVAL, 0, 0},
+		{"-1 -1", -EINVAL, 0, 0},
+		{"75 -1", -EINVAL, 0, 0},
+		{"x 50", -EINVAL, 0, 0},
+		{"75 50K", -EINVAL, 0, 0},
+		{"18446744073709551616 50", -ERANGE, 0, 0},
+		{"75 18446744073709551616", -ERANGE, 0, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t high = UNTOUCHED, low = UNTOUCHED;
+		bool ok = !cases[i].error;
+
+		CU_ASSERT_EQUAL(parse_watermarks(cases[i].text, &high, &low), cases[i].error);
+		CU_ASSERT_EQUAL(high, ok ? cases[i].high : UNTOUCHED);
+		CU_ASSERT_EQUAL(low, ok ? cases[i].low : UNTOUCHED);
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{"sizes", test_bytes},
 	{"sizes: white space", test_bytes_space},
@@ -267,6 +305,7 @@ static CU_TestInfo tests[] = {
 	{"pids", test_pid},
 	{"cgroup.event_control", test_event_control},
 	{"mempressure.shrinker", test_shrinker},
+	{"watermarks", test_watermarks},
 	CU_TEST_INFO_NULL,
 };
 
