@@ -30,8 +30,9 @@ chunks_freed() {
 }
 
 test_stress() {
-	local status=0 seconds=${STRESS_SECONDS:-15}
+	local status=0 seconds=${STRESS_SECONDS:-60}
 	need_daemon
+	slow
 	extract
 	swap 8192
 	group stress 4G
