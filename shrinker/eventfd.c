@@ -178,26 +178,27 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/* A timer that interrupts a system call of this thread; NULL: there is none to be had. */
+/* A timer that interrupts a system call of this thread; NULL: there is none to be had. A process
+ * that was forked from one that had a timer has none. */
 static timer_t *alarm_timer(void)
 {
 	static timer_t timer;
-	static enum { NEW, READY, NONE } state;
+	static pid_t owner; /* its thread */
+	static bool ready;
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
 	const struct sigaction action = {.sa_handler = on_alarm};
 	sigset_t set;
 
-	if (state == NEW) {
+	if (owner != gettid()) {
+		owner = gettid();
 		sigemptyset(&set);
 		sigaddset(&set, SIGRTMIN);
-		event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-		state = !sigaction(SIGRTMIN, &action, NULL) &&
-					!pthread_sigmask(SIG_UNBLOCK, &set, NULL) &&
-					!timer_create(CLOCK_MONOTONIC, &event, &timer)
-				? READY
-				: NONE;
+		event._sigev_un._tid = owner;
+		ready = !sigaction(SIGRTMIN, &action, NULL) &&
+			!pthread_sigmask(SIG_UNBLOCK, &set, NULL) &&
+			!timer_create(CLOCK_MONOTONIC, &event, &timer);
 	}
-	return state == READY ? &timer : NULL;
+	return ready ? &timer : NULL;
 }
 
 static void alarm_set(timer_t *timer, long nsec)
