@@ -50,17 +50,25 @@ uint64_t watermarks_default(void)
 	return watermarks_pack(HIGH_PERCENT, LOW_PERCENT);
 }
 
-/* False: the group has none. */
+static uint64_t step(const struct group *g)
+{
+	return MAX(bytes_to_pages(g->record->memory.limit) / STEP_DIVISOR, LEASE_PAGES);
+}
+
+/* False: the group has none. Members stop below the limit, further below it the more threads there
+ * are, and less may be left by memory and swap: the high mark is always to be met before that. */
 static bool marks(const struct group *g, uint64_t *ret_high, uint64_t *ret_low)
 {
 	uint64_t limit = bytes_to_pages(g->record->memory.limit);
+	uint64_t ahead = MIN(step(g), BATCH_PAGES), highest = g->stop_usage;
 	unsigned high, low;
 
 	group_watermarks(g, &high, &low);
 	if (!high || !group_is_limited(g))
 		return false;
-	*ret_high = limit / 100 * high + limit % 100 * high / 100;
-	*ret_low = limit / 100 * low + limit % 100 * low / 100;
+	highest -= MIN(highest, ahead);
+	*ret_high = MIN(limit / 100 * high + limit % 100 * high / 100, highest);
+	*ret_low = MIN(limit / 100 * low + limit % 100 * low / 100, *ret_high);
 	return true;
 }
 
@@ -69,7 +77,7 @@ int group_set_watermarks(struct manager *m, struct group *g, uint64_t high, uint
 	if (!g->parent || high > 100 || low > high || (!low && high))
 		return -EINVAL;
 	atomic_put(&g->record->watermarks, watermarks_pack((unsigned)high, (unsigned)low));
-	g->wake_not_below = 0;
+	background_forget(g);
 	group_true_up(m, g);
 	return 0;
 }
@@ -83,32 +91,47 @@ uint64_t group_shortfall(const struct group *g)
 
 /* ---- being told ---- */
 
-static uint64_t step(const struct group *g)
+/* The next charge of interest is at no less than this; before members stop in any case. */
+static uint64_t wake_usage(const struct group *g, uint64_t high)
 {
-	return MAX(bytes_to_pages(g->record->memory.limit) / STEP_DIVISOR, LEASE_PAGES);
+	return MAX(high, MIN(g->wake_not_below, g->stop_usage - MIN(g->stop_usage, LEASE_PAGES)));
 }
 
 void background_arm(struct manager *m, struct group *g, int64_t room)
 {
 	uint64_t high, low;
 
+	/* Charged by time it comes near its limit first, and to here again. */
+	g->stop_usage = g->tick_pages ? group_bound(g) : (uint64_t)MAX((int64_t)g->usage + room, 0);
 	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low)) {
 		lease_slot_set_wake_room(m->lease, g->slot, LEASE_WAKE_OFF);
 		return;
 	}
-	if (g->usage <= low)
-		g->wake_not_below = 0;
+	if (g->usage <= low || g->usage + step(g) <= g->sleep_usage)
+		background_forget(g);
 	lease_slot_set_wake_room(m->lease, g->slot,
-				 room - (int64_t)MAX(high, g->wake_not_below) + (int64_t)g->usage);
+				 room - (int64_t)wake_usage(g, high) + (int64_t)g->usage);
 }
 
-/* Nothing comes of it now: not again before the group has grown. */
+void background_forget(struct group *g)
+{
+	g->wake_not_below = g->sleep_usage = 0;
+}
+
+static void nearby_go_on(struct manager *m, struct group *g);
+
+/* Nothing comes of it now: not again before the group has grown. Usage is fresh. */
 static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 {
+	bool was_round = g->background != BACKGROUND_OFF;
+
 	g->background = BACKGROUND_OFF;
 	g->to_soft_limit = false;
+	g->sleep_usage = g->usage;
 	g->wake_not_below = g->usage + growth;
-	background_arm(m, g, lease_slot_get_room(m->lease, g->slot));
+	background_arm(m, g, group_room_wanted(m, g));
+	if (was_round)
+		nearby_go_on(m, g);
 }
 
 /* ---- rounds ---- */
@@ -181,9 +204,7 @@ void background_page_out(struct manager *m, struct group *g)
  */
 static void give_up(struct manager *m, struct group *g)
 {
-	uint64_t limit = bytes_to_pages(g->record->memory.limit);
-
-	sleep_on(m, g, MAX((limit - MIN(limit, g->usage)) / 2, step(g)));
+	sleep_on(m, g, MAX((g->stop_usage - MIN(g->stop_usage, g->usage)) / 2, step(g)));
 }
 
 void background_go_on(struct manager *m, struct group *g, bool progress)
@@ -211,17 +232,46 @@ static bool round_nearby(const struct group *top)
 	return false;
 }
 
+/* Usage is as last counted. */
+static bool is_due(const struct group *g)
+{
+	uint64_t high, low;
+
+	return g->background == BACKGROUND_OFF && marks(g, &high, &low) && g->usage > high &&
+	       g->usage >= wake_usage(g, high);
+}
+
 static void look(struct manager *m, struct group *g)
 {
 	uint64_t high, low;
 
 	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low))
 		return;
+	g->put_off = false;
 	group_true_up(m, g);
-	if (g->usage <= high || g->usage < g->wake_not_below || round_nearby(g))
-		sleep_on(m, g, step(g));
-	else
-		round_begin(m, g, g->usage - low);
+	if (is_due(g) && !round_nearby(g)) {
+		round_begin(m, g, group_shortfall(g));
+		return;
+	}
+	g->put_off = is_due(g);
+	sleep_on(m, g, step(g));
+}
+
+/* A round of g's is over: those that were put off for it, if they are still above their marks. */
+static void nearby_go_on(struct manager *m, struct group *top)
+{
+	for (struct group *g = top->parent; g; g = g->parent) {
+		if (!g->put_off)
+			continue;
+		background_forget(g);
+		look(m, g);
+	}
+	for (struct group *g = group_next(top, top); g; g = group_next(top, g)) {
+		if (!g->put_off)
+			continue;
+		background_forget(g);
+		look(m, g);
+	}
 }
 
 void group_on_wake(struct manager *m, const struct lease_record *r)
@@ -234,10 +284,7 @@ void group_on_wake(struct manager *m, const struct lease_record *r)
 
 void background_on_count(struct manager *m, struct group *g)
 {
-	uint64_t high, low;
-
-	if (g->background == BACKGROUND_OFF && marks(g, &high, &low) && g->usage > high &&
-	    g->usage >= g->wake_not_below)
+	if (is_due(g))
 		look(m, g);
 }
 

@@ -131,8 +131,10 @@ void process_settle(struct manager *m, struct process *p)
 		if (process_has_grace(m, p, g))
 			continue;
 		process_wait(m, p, g);
-		if (!busy)
+		if (!busy) {
 			group_reclaim(m, g);
+			background_on_count(m, g);
+		}
 		return;
 	}
 	process_continue(m, p);
@@ -273,7 +275,7 @@ static void limit_apply(struct manager *m, struct group *g, enum group_counter c
 			uint64_t bytes)
 {
 	atomic_put(&group_counter_of(g, counter)->limit, bytes);
-	g->wake_not_below = 0;
+	background_forget(g);
 	group_limited_changed(m, g);
 }
 
@@ -381,6 +383,8 @@ void reclaim_done(struct manager *m, struct job *j)
 	if (!g)
 		return;
 	g->job = NULL;
+	if (progress)
+		background_forget(g);
 	/* That nothing came back counts only for who asked for it. */
 	if (g->limit_pending)
 		limit_go_on(m, g, progress || !direct);

@@ -110,10 +110,10 @@ static inline uint64_t group_pages_sum(struct group_pages p, enum group_counter 
 	return counter == COUNTER_MEMSW ? p.usage + p.swap : p.usage;
 }
 
-/* Far from its limit a group is charged by time, near it by page faults. */
 /* Background reclaim: none, what is before the first page-out of a round, or batches. */
 enum background { BACKGROUND_OFF, BACKGROUND_ASKED, BACKGROUND_ON };
 
+/* Far from its limit a group is charged by time, near it by page faults. */
 enum group_distance { GROUP_UNLIMITED, GROUP_FAR, GROUP_NEAR };
 
 struct group {
@@ -143,6 +143,9 @@ struct group {
 	bool to_soft_limit;      /* it is for that, not for the low mark */
 	unsigned nr_batches;     /* of this round */
 	uint64_t wake_not_below; /* usage that has proven to be of no interest to it */
+	uint64_t sleep_usage;    /* what it was when that proved so */
+	uint64_t stop_usage;     /* at which members stop, as of the last count */
+	bool put_off;            /* a round is due, and one nearby was under way */
 	unsigned squeeze;        /* its reserve is halved so often */
 	unsigned nr_rounds;      /* of reclaim since somebody last went on */
 	pid_t victim;            /* killed and not yet gone */
@@ -419,7 +422,9 @@ uint64_t watermarks_default(void);
 /* g's usage is fresh and this is its room: where is the next charge of interest? */
 void background_arm(struct manager *m, struct group *g, int64_t room);
 void group_on_wake(struct manager *m, const struct lease_record *r);
-/* g->usage is right now, by a count of what charges do not see. */
+/* g's limit, or what it can get back, is not what it was: what was of no interest may be. */
+void background_forget(struct group *g);
+/* g->usage is right now, by a count of what charges do not see, or because the limit was met. */
 void background_on_count(struct manager *m, struct group *g);
 /* The machine is short of memory: a round down to the soft limit, if there is none under way. */
 void background_to_soft_limit(struct manager *m, struct group *g);

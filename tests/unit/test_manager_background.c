@@ -15,6 +15,18 @@ static struct group *make_marked(struct group *parent, const char *name, uint64_
 	return g;
 }
 
+/* As world_work(), and the loop runs after each charge. Pages touched. */
+static uint64_t work_slowly(struct fake_process *fp, uint64_t nr)
+{
+	uint64_t done = 0;
+
+	while (done < nr && !stands(fp)) {
+		done += world_touch(fp, LEASE_PAGES);
+		world_run();
+	}
+	return done;
+}
+
 /* A round of a group of 4000 is under way, its worker held. */
 static struct group *held_round(struct fake_process **ret)
 {
@@ -244,6 +256,94 @@ static void test_nothing_comes_back(void)
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 520);
 }
 
+/* Swap is full for a while, up to the limit, and then it is not. */
+static void test_swap_full_for_a_while(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+	uint64_t nr_high;
+
+	world.swap_free = 0;
+	CU_ASSERT_EQUAL(work_slowly(fp, 464), 464);
+	nr_high = event_count(a, GROUP_EVENT_HIGH);
+	CU_ASSERT(nr_high > 1);
+	CU_ASSERT(nr_high < 12); /* not at each charge, though it is near */
+	world.swap_free = 100000;
+	CU_ASSERT_EQUAL(work_slowly(fp, 104), 104);
+	CU_ASSERT(event_count(a, GROUP_EVENT_HIGH) > nr_high);
+	CU_ASSERT(usage_pages(a) < 1500);
+}
+
+/* It frees some, not down to the low mark: from there on all is as before. */
+static void test_freed_some(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *fp = member_make(a, 1480);
+
+	world.swap_free = 0;
+	work_slowly(fp, 440);
+	world.swap_free = 100000;
+	atomic_put(&fp->rss_anon, 1200);
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(work_slowly(fp, 344), 344);
+	CU_ASSERT(usage_pages(a) <= 1100);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+}
+
+/* What came back at the limit tells that there is something to be had. */
+static void test_limit_begins_round(void)
+{
+	struct group *a = make_marked(manager_root(mgr), "a", 16000);
+	struct fake_process *fp = member_make(a, 11900);
+
+	lease_slot_set_wake_room(mgr->lease, a->slot, LEASE_WAKE_OFF);
+	hit_limit(fp);
+	world_run();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT(usage_pages(a) <= 8000);
+}
+
+/* So many that they stop before the mark: it is met all the same. */
+static void test_many_threads(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 4000);
+	struct fake_process *fp = member_make(a, 2000);
+
+	atomic_put(&fp->nr_threads, 4000 / LEASE_PAGES);
+	atomic_put(&fp->runs, 1);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 90, 50), 0);
+	CU_ASSERT(group_room_wanted(mgr, a) < 4000 * 90 / 100 - 2000);
+	CU_ASSERT_EQUAL(work_slowly(fp, 4000), 4000);
+	CU_ASSERT(event_count(a, GROUP_EVENT_HIGH) > 0);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 0);
+}
+
+/* The parent passes its mark while the child's round is under way, which does not bring it below.
+ */
+static void test_put_off(void)
+{
+	struct group *p = make_marked(manager_root(mgr), "p", 4000), *a = make_marked(p, "a", 2000);
+	struct group *b = group_make(p, "b");
+	struct fake_process *x = member_make(a, 1490), *y = member_make(b, 1500);
+
+	fake_reclaim_hold(0);
+	CU_ASSERT_EQUAL(world_touch(x, 20), 20);
+	world_step();
+	fake_reclaim_wait_held(1);
+	CU_ASSERT_EQUAL(world_touch(y, 900), 900);
+	world_step();
+	CU_ASSERT_EQUAL(event_count(p, GROUP_EVENT_HIGH), 0);
+	CU_ASSERT_EQUAL(fake_reclaim_nr_held(), 1);
+	go_on();
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT_EQUAL(event_count(p, GROUP_EVENT_HIGH), 1);
+	CU_ASSERT_EQUAL(x->rss_anon + y->rss_anon, 2000);
+	CU_ASSERT_EQUAL(world.nr_overlaps, 0);
+}
+
 /* Little by little, for ever: after so many batches it is another round. */
 static void test_bounded_round(void)
 {
@@ -414,6 +514,11 @@ int main(int argc, char **argv)
 			       {"faults without memory", test_faults_without_memory},
 			       {"lost record", test_lost_record},
 			       {"nothing comes back", test_nothing_comes_back},
+			       {"swap is full for a while", test_swap_full_for_a_while},
+			       {"the program frees some", test_freed_some},
+			       {"a limit hit begins a round", test_limit_begins_round},
+			       {"many threads", test_many_threads},
+			       {"put off for a child's", test_put_off},
 			       {"a round has an end", test_bounded_round},
 			       {"room found meanwhile", test_room_found_meanwhile},
 			       {"limit hit meanwhile", test_limit_hit_meanwhile},
