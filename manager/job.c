@@ -87,6 +87,23 @@ static void job_add(struct job *j, struct process *p)
 	p->nr_jobs++;
 }
 
+/* Page-out makes no room for memory and swap together. Who wants room under that limit is not
+ * helped by it; who wants less memory in use is. */
+static bool may_page_out(const struct group *g, enum job_purpose purpose)
+{
+	if (!atomic_get(&g->record->swappiness))
+		return false;
+	switch (purpose) {
+	case JOB_DIRECT:
+		return g->limit_pending ? g->limit_counter != COUNTER_MEMSW : group_swap_helps(g);
+	case JOB_BACKGROUND:
+		return g->to_soft_limit || group_swap_helps(g);
+	case JOB_REQUEST:
+		break;
+	}
+	return true;
+}
+
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
 	struct job *j = job_new(m, JOB_RECLAIM, nr_members_below(top));
@@ -105,8 +122,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;
-	j->anonymous = atomic_get(&top->record->swappiness) > 0 && group_swap_helps(top) &&
-		       !(top->limit_pending && top->limit_counter == COUNTER_MEMSW);
+	j->anonymous = may_page_out(top, purpose);
 	top->job = j;
 	worker_submit(m->worker, j);
 	return 0;

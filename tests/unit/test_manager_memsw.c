@@ -151,6 +151,34 @@ static void test_lowered(void)
 	CU_ASSERT_EQUAL(memsw_set(a, 700), 0);
 }
 
+/* With the same limit twice swap makes no room at that, but memory can be had for what wants less
+ * of it in use. */
+static void test_same_can_be_emptied(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *x = member_make(a, 900);
+	int error = 1;
+
+	CU_ASSERT_EQUAL(memsw_set(a, LIMIT), 0);
+	CU_ASSERT_EQUAL(limit_set(a, 800), 0);
+	CU_ASSERT_EQUAL(x->rss_anon, 800);
+	CU_ASSERT_EQUAL(limit_set(a, LIMIT), 0);
+	group_reclaim_bytes(mgr, a, pages_to_bytes(100), note_error, &error);
+	world_run();
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(x->rss_anon, 700);
+	group_set_soft_limit(mgr, a, pages_to_bytes(500));
+	world.is_short = true;
+	soft_limits_on_pressure(mgr);
+	world_run();
+	CU_ASSERT_EQUAL(x->rss_anon, 500);
+	error = 1;
+	group_force_empty(mgr, a, note_error, &error);
+	world_run();
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(x->rss_anon, 0);
+}
+
 static void test_survives(void)
 {
 	struct group *a = limited("a");
@@ -173,6 +201,7 @@ int main(int argc, char **argv)
 			       {"the same limit for both", test_same},
 			       {"page cache is dropped", test_cache_helps},
 			       {"a limit below the usage", test_lowered},
+			       {"the same limit, and less of it in use", test_same_can_be_emptied},
 			       {"another server", test_survives},
 			       CU_TEST_INFO_NULL};
 
