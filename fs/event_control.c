@@ -2,16 +2,13 @@
 /*
  * cgroup.event_control: "<eventfd> <descriptor of a control file> <arguments>", both the writer's.
  * Which file that is, its inode number tells. Thread: the manager's loop.
- *
- * The control file's descriptor is looked at where it is, and never taken: the last close of one of
- * our own files would ask ourselves. AT_STATX_DONT_SYNC keeps statx() from asking.
  */
 #include <fcntl.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "fs/event_look.h"
 #include "fs/files.h"
 #include "fs/node.h"
 #include "fs/parse.h"
@@ -19,30 +16,12 @@
 
 /* ---- which file it is ---- */
 
-/* Flags that it was opened with, or -errno. */
-static int opened_flags(pid_t tid, int number)
-{
-	char path[64], text[256];
-	const char *flags;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", tid, number);
-	n = read_file_at(AT_FDCWD, path, text, sizeof(text));
-	if (n < 0)
-		return n == -ENOENT ? -EBADF : (int)n;
-	flags = strstr(text, "flags:");
-	return flags ? (int)strtoul(flags + strlen("flags:"), NULL, 8) : -EINVAL;
-}
-
 /* The kernel asks for leave to read the file; who opened it for reading had that. */
-static int check_readable(const struct file_write *w, int number, unsigned index)
+static int check_readable(const struct file_write *w, int flags, unsigned index)
 {
 	const struct file_attr *attr = group_attr(w->group, index);
-	int flags = opened_flags(w->caller->pid, number);
 	mode_t bit;
 
-	if (flags < 0)
-		return flags;
 	if (flags & O_PATH)
 		return -EBADF;
 	if ((flags & O_ACCMODE) != O_WRONLY || w->caller->uid == 0)
@@ -53,54 +32,98 @@ static int check_readable(const struct file_write *w, int number, unsigned index
 	return attr->mode & bit ? 0 : -EACCES;
 }
 
-/* The control file of this very group that the caller has open as `number`: its index, or -errno.
- */
-static int find_file(const struct file_write *w, int number)
+/* The control file of this very group that was looked at: its index, or -errno. */
+static int find_file(const struct file_write *w, const struct event_look *l)
 {
-	struct statx st;
-	char path[40];
 	unsigned index;
+	int r;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", w->caller->pid, number);
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &st))
-		return errno == ENOENT ? -EBADF : -errno;
-	if (makedev(st.stx_dev_major, st.stx_dev_minor) != w->dev ||
-	    node_group(w->manager, st.stx_ino) != w->group)
+	if (l->dev != w->dev || node_group(w->manager, l->ino) != w->group)
 		return -EINVAL;
-	index = node_index(st.stx_ino);
-	return index ? (int)index : -EINVAL;
+	index = node_index(l->ino);
+	if (!index)
+		return -EINVAL;
+	r = check_readable(w, l->flags, index);
+	return r < 0 ? r : (int)index;
 }
 
 /* ---- what is to be told ---- */
 
+/* A line whose descriptors are looked at. */
+struct event_write {
+	struct event_look look; /* first */
+	struct file_write write;
+	uint64_t group_id;
+};
+
+static int listen_to(const struct file_write *w, struct event_look *l)
+{
+	cleanup_free char *text = strdup(w->text);
+	const struct control_file *file;
+	struct listener_spec spec;
+	struct event_control line;
+	int r, index;
+
+	if (!text)
+		return -ENOMEM;
+	index = find_file(w, l);
+	if (index < 0)
+		return index;
+	r = parse_event_control(text, &line);
+	if (r < 0)
+		return r;
+	file = control_file(w->group, (unsigned)index);
+	r = file->event ? file->event(line.arguments, &spec) : -EINVAL;
+	return r < 0 ? r
+		     : group_listen(w->manager, w->group, &spec, w->caller, &l->taken, w->again);
+}
+
+static void on_look(struct manager *m, struct manager_request *request)
+{
+	struct event_look *l =
+		(struct event_look *)((char *)request - offsetof(struct event_look, done));
+	struct event_write *e = (struct event_write *)l;
+	int r = l->error;
+
+	e->write.group = manager_group(m, e->group_id);
+	if (!r)
+		r = e->write.group ? listen_to(&e->write, l) : -ENODEV;
+	if (l->taken.fd >= 0)
+		close(l->taken.fd);
+	e->write.done(r, e->write.userdata);
+	free(e);
+}
+
 int event_control_write(const struct file_write *w)
 {
 	cleanup_free char *text = strdup(w->text);
-	struct eventfd_taken e = {.fd = -1};
 	struct event_control line;
-	const struct control_file *file;
-	struct listener_spec spec;
-	int r, index;
+	struct event_write *e;
+	int r;
 
 	if (!text)
 		return -ENOMEM;
 	r = parse_event_control(text, &line);
 	if (r < 0)
 		return r;
-	r = eventfd_take(w->caller->pid, line.eventfd, &e);
-	if (r < 0)
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	*e = (struct event_write){
+		.look = {.tid = w->caller->pid,
+			 .uid = w->caller->uid,
+			 .eventfd = line.eventfd,
+			 .control_file = line.control_file,
+			 .done.run = on_look},
+		.write = *w,
+		.group_id = group_id(w->group),
+	};
+	r = event_look_begin(w->looks, &e->look);
+	if (r < 0) {
+		free(e);
 		return r;
-	index = find_file(w, line.control_file);
-	r = index < 0 ? index : check_readable(w, line.control_file, (unsigned)index);
-	if (!r) {
-		file = control_file(w->group, (unsigned)index);
-		r = file->event ? file->event(line.arguments, &spec) : -EINVAL;
 	}
-	if (!r)
-		r = group_listen(w->manager, w->group, &spec, w->caller, &e, w->again);
-	if (e.fd >= 0)
-		close(e.fd);
-	return r;
+	return -EINPROGRESS;
 }
 
 static int event_threshold(const char *arguments, enum group_counter counter,

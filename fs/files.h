@@ -14,6 +14,8 @@
 /* Longest text one write may have, in bytes: a page, as in the kernel. Longer: E2BIG. */
 #define FILE_WRITE_MAX 4096
 
+struct event_looks;
+
 struct file_scan {
 	struct manager *manager;
 	uint64_t group_id;
@@ -23,11 +25,12 @@ struct file_scan {
 struct file_write {
 	struct manager *manager;
 	struct group *group;
-	const struct caller *caller;
+	const struct caller *caller; /* this and text stay until the answer */
 	const char *text;
-	dev_t dev;        /* the mount's, as stat(2) tells it */
-	uint64_t request; /* names it for ever */
-	bool again;       /* an earlier server was asked the same, and may have done it */
+	dev_t dev;                 /* the mount's, as stat(2) tells it */
+	struct event_looks *looks; /* under way, of this mount */
+	uint64_t request;          /* names it for ever */
+	bool again;                /* an earlier server was asked the same, and may have done it */
 	/* The answer of a write that returns -EINPROGRESS: called once, on the loop, perhaps before
 	 * write() returns. */
 	group_done_fn done;

@@ -180,6 +180,7 @@ struct fs *fs_stop(struct fs *f)
 		return NULL;
 	if (f->threads)
 		stop_threads(f->threads);
+	f->looks = event_looks_end(f->looks);
 	fs_put(f);
 	return NULL;
 }
@@ -192,6 +193,9 @@ static int start(struct fs *f, struct state *state, int fuse_fd)
 	if (!f->threads)
 		return -ENOMEM;
 	r = snapshots_new(&f->snapshots);
+	if (r < 0)
+		return r;
+	r = event_looks_new(&f->looks, f->manager);
 	if (r < 0)
 		return r;
 	r = session_new(f, fuse_fd);

@@ -106,6 +106,7 @@ static void write_run(struct manager *m, struct manager_request *request)
 		.caller = &r->caller,
 		.text = r->data,
 		.dev = r->fs->dev,
+		.looks = r->fs->looks,
 		.request = r->unique,
 		.again = r->resent,
 		.done = write_done,

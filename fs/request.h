@@ -10,6 +10,7 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
+#include "fs/event_look.h"
 #include "fs/fs.h"
 #include "fs/node.h"
 #include "fs/snapshot.h"
@@ -18,6 +19,7 @@ struct fs {
 	struct manager *manager;
 	struct fuse_session *session;
 	struct snapshots *snapshots;
+	struct event_looks *looks;
 	struct fs_threads *threads;
 	dev_t dev;            /* of the mount, as stat(2) tells it */
 	uint32_t next_handle; /* atomic */
