@@ -178,48 +178,53 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/* A timer that interrupts a system call of this thread; NULL: there is none to be had. A process
- * that was forked from one that had a timer has none. */
-static timer_t *alarm_timer(void)
+/* One that interrupts a system call of this thread. */
+static int alarm_new(timer_t *ret)
 {
-	static timer_t timer;
-	static pid_t owner; /* its thread */
-	static bool ready;
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
 	const struct sigaction action = {.sa_handler = on_alarm};
 	sigset_t set;
 
-	if (owner != gettid()) {
-		owner = gettid();
-		sigemptyset(&set);
-		sigaddset(&set, SIGRTMIN);
-		event._sigev_un._tid = owner;
-		ready = !sigaction(SIGRTMIN, &action, NULL) &&
-			!pthread_sigmask(SIG_UNBLOCK, &set, NULL) &&
-			!timer_create(CLOCK_MONOTONIC, &event, &timer);
-	}
-	return ready ? &timer : NULL;
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	event._sigev_un._tid = gettid();
+	if (sigaction(SIGRTMIN, &action, NULL) || pthread_sigmask(SIG_UNBLOCK, &set, NULL) ||
+	    timer_create(CLOCK_MONOTONIC, &event, ret))
+		return -errno;
+	return 0;
 }
 
-static void alarm_set(timer_t *timer, long nsec)
+/*
+ * nsec 0: off. A process that was forked from one that had a timer has none, and perhaps a number
+ * that its thread's parent had before; so that the timer does not exist is asked for, too.
+ */
+static int alarm_set(long nsec)
 {
+	static timer_t timer;
+	static pid_t owner; /* its thread; 0: there is none */
 	/* Again and again: one that came before the write had begun would interrupt nothing. */
 	const struct itimerspec spec = {.it_value.tv_nsec = nsec, .it_interval.tv_nsec = nsec};
+	int r;
 
-	if (timer)
-		timer_settime(*timer, 0, &spec, NULL);
+	if (owner == gettid() && !timer_settime(timer, 0, &spec, NULL))
+		return 0;
+	owner = 0;
+	r = alarm_new(&timer);
+	if (r)
+		return r;
+	owner = gettid();
+	return timer_settime(timer, 0, &spec, NULL) ? -errno : 0;
 }
 
 /*
  * Its owner may have made it without EFD_NONBLOCK, and the flag is not ours to set: his reads would
  * change. What it holds says whether there is room; only somebody who fills it in between can make
- * the write wait, and then it is interrupted.
+ * the write wait, and then it is interrupted. Without a timer nothing is written.
  */
 int eventfd_add(int fd, uint64_t n)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	struct eventfd_info info;
-	timer_t *timer;
 	ssize_t written;
 	int r = 0;
 
@@ -232,11 +237,11 @@ int eventfd_add(int fd, uint64_t n)
 		if (n > COUNT_MAX - info.count)
 			return -EAGAIN;
 	}
-	timer = alarm_timer();
-	alarm_set(timer, ADD_PATIENCE_NSEC);
+	if (alarm_set(ADD_PATIENCE_NSEC))
+		return -EAGAIN; /* it might wait for ever */
 	written = write(fd, &n, sizeof(n));
 	if (written < 0)
 		r = -errno;
-	alarm_set(timer, 0);
+	alarm_set(0);
 	return r;
 }

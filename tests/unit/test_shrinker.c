@@ -3,12 +3,16 @@
  */
 #include <CUnit/Basic.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "shrinker/eventfd.h"
 #include "shrinker/split.h"
+#include "tests/unit/deny_syscall.h"
 #include "tests/unit/run_suites.h"
 #include "util/util.h"
 
@@ -168,6 +172,51 @@ static void test_add(void)
 	CU_ASSERT_EQUAL(eventfd_add(fd, 1), -EAGAIN);
 }
 
+/* What a forked child of ours says. */
+static int in_child(int (*run)(int fd), int fd)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (!pid)
+		_exit(run(fd));
+	CU_ASSERT_FATAL(pid > 0);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int has_timer(void)
+{
+	char text[256];
+
+	return read_file_at(AT_FDCWD, "/proc/self/timers", text, sizeof(text)) > 0;
+}
+
+static int add_forked(int fd)
+{
+	return has_timer() || eventfd_add(fd, 1) || !has_timer();
+}
+
+static int add_without_timer(int fd)
+{
+	return deny_syscall(SYS_timer_settime, true, 0, EINVAL) || eventfd_add(fd, 1) != -EAGAIN;
+}
+
+/* POSIX timers are not inherited; and nothing is written that nobody would interrupt. */
+static void test_add_forked(void)
+{
+	cleanup_close int fd = eventfd(0, EFD_CLOEXEC);
+	eventfd_t value;
+
+	CU_ASSERT_EQUAL(eventfd_add(fd, 1), 0);
+	if (!has_timer()) /* a kernel without CONFIG_CHECKPOINT_RESTORE does not tell */
+		return;
+	CU_ASSERT_EQUAL(in_child(add_forked, fd), 0);
+	CU_ASSERT_EQUAL(in_child(add_without_timer, fd), 0);
+	CU_ASSERT_EQUAL(eventfd_read(fd, &value), 0);
+	CU_ASSERT_EQUAL(value, 2);
+}
+
 static void test_take(void)
 {
 	cleanup_close int fd = eventfd(5, EFD_CLOEXEC);
@@ -207,6 +256,7 @@ int main(void)
 		{"numbers of any kind", test_any},
 		{"what fdinfo says of an eventfd", test_info},
 		{"adding never waits", test_add},
+		{"adding in a process that was forked", test_add_forked},
 		{"another thread's eventfd", test_take},
 		CU_TEST_INFO_NULL,
 	};
