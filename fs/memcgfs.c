@@ -440,6 +440,7 @@ int main(int argc, char **argv)
 	struct daemon d = {.fuse_fd = -1};
 	int status = EXIT_FAILURE;
 
+	umask(022); /* who made us may see less than others are to see of groups */
 	if (occupy_standard_fds() == 0)
 		status = run(&d, argc, argv);
 	free(d.mountpoint);

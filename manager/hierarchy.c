@@ -34,6 +34,18 @@ static int hierarchy_init(struct hierarchy *h, const char *mountpoint, const cha
 	return h->mountpoint && h->controller && h->prefix ? 0 : -ENOMEM;
 }
 
+/* At first a root is 0555: then nobody makes groups in it without CAP_DAC_OVERRIDE. */
+static int let_owner_write(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!(st.st_mode & S_IWUSR) && fchmod(fd, (st.st_mode & 07777) | S_IWUSR) < 0)
+		return -errno;
+	return 0;
+}
+
 int hierarchy_new(struct hierarchy **ret, const struct hierarchy_kind *kind, const char *mountpoint,
 		  const char *controller, const char *prefix)
 {
@@ -47,9 +59,8 @@ int hierarchy_new(struct hierarchy **ret, const struct hierarchy_kind *kind, con
 	err = hierarchy_init(h, mountpoint, controller, prefix);
 	if (err == 0)
 		err = hierarchy_lock(h, mountpoint);
-	/* At first it is 0555: then nobody makes groups in it without CAP_DAC_OVERRIDE. */
-	if (err == 0 && fchmod(h->lock_fd, 0755) < 0)
-		err = -errno;
+	if (err == 0)
+		err = let_owner_write(h->lock_fd);
 	if (err == 0) {
 		h->root_fd = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		err = h->root_fd < 0 ? -errno : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The hierarchy of the kernel's memory controller, where it is mounted already: found, opened, and
- * left as it is. The keeper's thread.
+ * left as it is, but that its root's owner may write to it. The keeper's thread.
  */
 #include <fcntl.h>
 #include <string.h>

@@ -10,12 +10,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "accounting/task_stat.h"
 #include "manager/pid_namespace.h"
 #include "util/util.h"
-
-/* <linux/nsfs.h> of 6.11 and later */
-#define NSFS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
-#define NSFS_GET_PID_IN_PIDNS   _IOR(0xb7, 0x8, int)
 
 /* PID_NS_INIT_INO of <linux/nsfs.h> in 6.18, and so since 3.8. */
 #define INITIAL_INO 0xEFFFFFFCU
@@ -35,10 +32,10 @@ int pid_namespace_is_initial(void)
 /* A process of our own namespace has one pid, as far as we see; one further down has several. */
 static bool has_one_pid(pid_t pid)
 {
-	char path[32], text[4096], *line;
+	cleanup_free char *text = NULL;
+	const char *line;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (task_status_read(pid, pid, &text))
 		return false;
 	line = strstr(text, "\nNSpid:\t");
 	if (!line)
@@ -74,14 +71,14 @@ int pid_namespace_open(pid_t of)
  */
 static pid_t innermost_pid(int ns_fd, pid_t pid)
 {
-	char path[32], text[4096], *line, *last;
+	cleanup_free char *text = NULL;
+	char path[32], *line, *last;
 	struct stat want, have;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
 	if (fstat(ns_fd, &want) || stat(path, &have) || want.st_ino != have.st_ino)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (task_status_read(pid, pid, &text))
 		return 0;
 	line = strstr(text, "\nNSpid:");
 	if (!line)

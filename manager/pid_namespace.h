@@ -3,7 +3,14 @@
 #ifndef MEMCGFS_PID_NAMESPACE_H
 #define MEMCGFS_PID_NAMESPACE_H
 
+#include <linux/ioctl.h>
 #include <sys/types.h>
+
+/* <linux/nsfs.h> of 6.11 and later */
+#ifndef NSFS_GET_PID_FROM_PIDNS
+#define NSFS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
+#define NSFS_GET_PID_IN_PIDNS   _IOR(0xb7, 0x8, int)
+#endif
 
 /* Is this process in the initial one, whose pids BPF programs see? 1, 0, or -errno: /proc does not
  * tell. */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "manager/pid_namespace.h"
 #include "manager/sandbox.h"
 #include "util/util.h"
 
@@ -149,6 +150,8 @@ static const struct sandbox_call accounting[] = {
 	CALL_IF(bpf, IS(0, BPF_OBJ_GET_INFO_BY_FD)),
 	CALL_IF(bpf, IS(0, BPF_ITER_CREATE)),
 	CALL_IF(ioctl, IOCTL_TYPE('$')), /* perf events' */
+	CALL_IF(ioctl, IS(1, NSFS_GET_PID_FROM_PIDNS)),
+	CALL_IF(ioctl, IS(1, NSFS_GET_PID_IN_PIDNS)),
 	CALL(kcmp),                      /* do two processes share their memory? */
 	CALL(kill),
 	CALL(memfd_create), /* whose device tells shmem files */

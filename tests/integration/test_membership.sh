@@ -211,3 +211,22 @@ test_proc_cgroup() {
 	eq "/proc/PID/cgroup" "/a/b" "$(sed -n "s/.*:name=$NAME://p" "/proc/${TALK_PID[one]}/cgroup")"
 	stop_member one
 }
+
+# tasks and cgroup.procs take and show pids of their writer's and reader's pid namespace.
+test_pid_namespace() {
+	need_daemon
+	group a
+	group b
+	unshare -p -f --mount-proc bash -euc '
+		echo 1 >"$1/a/tasks"
+		grep -qx 1 "$1/a/tasks"
+		sleep 100 &
+		echo $! >"$1/b/cgroup.procs"
+		[ "$(cat "$1/b/cgroup.procs")" = $! ]
+		kill $!
+		wait $! || :
+		! echo 12345 >"$1/a/tasks"
+		echo 1 >"$1/tasks"
+	' sh "$M" 2>"$T/errors" || fail "in a pid namespace: $(cat "$T/errors")"
+	grep -q 'No such process' "$T/errors" || fail "a pid of nobody: $(cat "$T/errors")"
+}
