@@ -84,11 +84,20 @@ test_old_members_after_a_kill() {
 	eq "exit status of the old member's children" 137 "$STATUS"
 }
 
+stands_still() { # PID: all its threads; each stops when it comes to it
+	! grep -L '^State:.T' "/proc/$1/task/"*/status | grep -q .
+}
+
+stop_server() {
+	kill -STOP "$(server)"
+	until_true 5 stands_still "$(server)" || fail "the server does not stop"
+}
+
 # Whoever waits for an answer when the server dies gets it from the next one.
 test_blocked_read_is_answered() {
 	local reader
 	group a 16M
-	kill -STOP "$(server)"
+	stop_server
 	cat "$M/a/memory.limit_in_bytes" >"$T/answer" &
 	reader=$!
 	nap 0.3
@@ -101,7 +110,7 @@ test_blocked_read_is_answered() {
 test_blocked_write_is_done() {
 	local writer
 	group a 16M
-	kill -STOP "$(server)"
+	stop_server
 	put a/memory.limit_in_bytes 32M &
 	writer=$!
 	nap 0.3
