@@ -72,7 +72,9 @@ static uint64_t reclaim_wanted(struct manager *m, const struct group *g)
 
 static void group_reclaim(struct manager *m, struct group *g)
 {
-	if (g->job) /* in the background: that is waited for, and then seen what is needed still */
+	/* That is waited for, and then seen what is needed still: what is done for others, and that
+	 * shrinkers that were asked have had their time. */
+	if (g->job || g->ask_deadline)
 		return;
 	g->nr_rounds++;
 	g->try_again = false;
@@ -80,15 +82,14 @@ static void group_reclaim(struct manager *m, struct group *g)
 		group_oom(m, g);
 }
 
-/* Whether shrinkers have been asked, and nothing is to be reclaimed before they had their time. */
-static bool group_hit_limit(struct manager *m, struct group *g)
+static void group_hit_limit(struct manager *m, struct group *g)
 {
 	bool by_memory = group_bound(g) == bytes_to_pages(g->record->memory.limit);
 
 	atomic_inc(&group_counter_of(g, by_memory ? COUNTER_MEMORY : COUNTER_MEMSW)->failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
-	return group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
+	group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
 }
 
 /* Whether there is room by a true-up, and after what idle members hold unused is taken back. */
@@ -126,9 +127,13 @@ void process_settle(struct manager *m, struct process *p)
 		 */
 		if (g->oom && !process_has_grown(m, p))
 			continue;
-		if (!busy)
-			busy = g->ask_deadline || group_hit_limit(m, g);
-		if (process_has_grace(m, p, g))
+		/* Its going on was counted when it began. */
+		if (g->has_grace && process_has_grace(m, p, g))
+			continue;
+		if (!g->waiters)
+			group_hit_limit(m, g);
+		g->has_grace = process_has_grace(m, p, g);
+		if (g->has_grace)
 			continue;
 		process_wait(m, p, g);
 		if (!busy) {
@@ -208,6 +213,8 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 	group_true_up(m, g);
 	if (!group_is_limited(g) || group_room_wanted(m, g) > 0) {
 		group_release(m, g);
+	} else if (g->ask_deadline) {
+		return; /* to group_asked() */
 	} else if (g->nr_rounds >= RECLAIM_MAX_ROUNDS) {
 		group_oom(m, g);
 	} else if (progress) {

@@ -138,6 +138,7 @@ struct group {
 	struct pressure_window pressure;
 	uint64_t ask_deadline; /* until then shrinkers that were asked have time, usec; 0: none */
 	uint64_t asked_usec;   /* when they last were */
+	bool has_grace;        /* a member went on above the limit for it */
 	struct job *job;       /* reclaim under way for this group */
 	enum background background;
 	bool to_soft_limit;      /* it is for that, not for the low mark */

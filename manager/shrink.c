@@ -154,14 +154,16 @@ uint64_t group_ask(struct manager *m, struct group *top, uint64_t nr_pages)
 
 /* ---- waiting for them ---- */
 
-/* Groups' deadlines are all as long: the first that was set is over first. */
+/* At the first of the groups' deadlines: an earlier one that was set before stays. */
 static void deadline_arm(struct manager *m, uint64_t usec)
 {
+	uint64_t before;
 	int enabled;
 
-	if (sd_event_source_get_enabled(m->deadline_timer, &enabled) > 0)
+	if (sd_event_source_get_enabled(m->deadline_timer, &enabled) > 0 &&
+	    sd_event_source_get_time(m->deadline_timer, &before) >= 0 && before <= usec)
 		return;
-	sd_event_source_set_time_relative(m->deadline_timer, usec);
+	sd_event_source_set_time(m->deadline_timer, usec);
 	sd_event_source_set_enabled(m->deadline_timer, SD_EVENT_ONESHOT);
 }
 
@@ -176,7 +178,8 @@ bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages)
 	else if (!shrinkers_may_be_at_it(g))
 		return false;
 	g->ask_deadline = now + DEADLINE_USEC;
-	deadline_arm(m, DEADLINE_USEC);
+	g->has_grace = false;
+	deadline_arm(m, g->ask_deadline);
 	return true;
 }
 
@@ -225,7 +228,7 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	}
 	stops_settle(m);
 	if (next != UINT64_MAX)
-		deadline_arm(m, next - now);
+		deadline_arm(m, next);
 	return 0;
 }
 

@@ -148,12 +148,107 @@ static void test_grace(void)
 	CU_ASSERT(fp->rss_anon > LIMIT);
 	CU_ASSERT(fp->rss_anon <= LIMIT + LIMIT / 200 + 2 * LEASE_PAGES);
 	CU_ASSERT_EQUAL(world.nr_page_out, 0);
-	CU_ASSERT_EQUAL(failcnt(a), 1);
+	/* Its stops on the way are no hits of their own, that it waits at last is. */
+	CU_ASSERT_EQUAL(failcnt(a), 2);
 	world_run_until(had_their_time, a);
 	world_run();
 	CU_ASSERT_FALSE(stands(fp));
 	CU_ASSERT(world.nr_page_out > 0);
 	close(efd);
+}
+
+/* Who was asked at the mark has not answered yet: that the limit is hit counts all the same. */
+static void test_limit_while_asked(void)
+{
+	struct group *a = marked("a");
+	struct fake_process *fp = member_make(a, 7400);
+	int efd = offer(a, 9000);
+
+	pass_mark(fp);
+	CU_ASSERT(a->ask_deadline > 0);
+	CU_ASSERT_EQUAL(failcnt(a), 0);
+	a->nr_rounds = 5;
+	hit_limit(fp);
+	world_step();
+	CU_ASSERT(stands(fp));
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_MAX), 1);
+	CU_ASSERT_EQUAL(a->nr_rounds, 0);
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	world_run_until(had_their_time, a);
+	world_run();
+	CU_ASSERT_FALSE(stands(fp));
+	close(efd);
+}
+
+static void note_error(int error, void *userdata)
+{
+	*(int *)userdata = error;
+}
+
+static bool no_job(const void *userdata)
+{
+	return !((const struct group *)userdata)->job;
+}
+
+/* Somebody else's reclaim that ends meanwhile makes nobody's time shorter. */
+static void test_other_job(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *fp = member_make(a, 9000);
+	int efd = offer(a, 9000), error = 1;
+
+	fake_reclaim_hold(0);
+	group_reclaim_bytes(mgr, a, 4096, note_error, &error);
+	fake_reclaim_wait_held(1);
+	hit_limit(fp);
+	world_step();
+	CU_ASSERT(stands(fp));
+	CU_ASSERT(a->ask_deadline > 0);
+	a->ask_deadline += 1000000; /* however slow we are */
+	fake_reclaim_go_on();
+	world_run_until(no_job, a);
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT(stands(fp));
+	CU_ASSERT_EQUAL(world.nr_page_out, 1);
+	look_again();
+	CU_ASSERT_EQUAL(world.nr_page_out, 1);
+	a->ask_deadline = 1;
+	world_run_until(had_their_time, a);
+	world_run();
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT(world.nr_page_out > 1);
+	close(efd);
+}
+
+/* What is asked for at one deadline does not put off another. */
+static void test_deadlines(void)
+{
+	struct group *p = group_make_limited(manager_root(mgr), "p", LIMIT);
+	struct group *a = group_make_limited(p, "a", LIMIT / 2), *b = marked("b");
+	struct fake_process *x = member_make(a, 4000), *y = member_make(p, 100),
+			    *z = member_make(b, 7400);
+	int of_a = offer(a, 9000), of_b = offer(b, 9000);
+	uint64_t next = 0;
+
+	hit_limit(x);
+	world_step();
+	CU_ASSERT(stands(x));
+	pass_mark(z);
+	CU_ASSERT(a->ask_deadline && b->ask_deadline && !p->ask_deadline);
+	b->ask_deadline = a->ask_deadline + 5000;
+	/* x goes on from here, and meets the parent's limit. */
+	x->rss_anon = 4000;
+	y->rss_anon = LIMIT - 4000;
+	group_true_up(mgr, p);
+	world_run_until(had_their_time, a);
+	CU_ASSERT(p->ask_deadline > 0);
+	sd_event_source_get_time(mgr->deadline_timer, &next);
+	CU_ASSERT(!b->ask_deadline || next <= b->ask_deadline);
+	world_run_until(had_their_time, b);
+	world_run_until(had_their_time, p);
+	close(of_a);
+	close(of_b);
 }
 
 /* Nobody is killed while who was asked may still be at it; then somebody is. */
@@ -202,6 +297,9 @@ int main(void)
 		{"nothing is offered", test_nothing_offered},
 		{"at the limit", test_limit},
 		{"the grace lease", test_grace},
+		{"at the limit while they are asked", test_limit_while_asked},
+		{"somebody else's reclaim meanwhile", test_other_job},
+		{"deadlines do not slip", test_deadlines},
 		{"nobody is killed meanwhile", test_not_killed},
 		{"the group is removed meanwhile", test_removed},
 		CU_TEST_INFO_NULL,
