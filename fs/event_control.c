@@ -225,7 +225,11 @@ static const char *const mempressure_levels[PRESSURE_NR_LEVELS] = {"low", "mediu
 
 int event_mempressure_level(const char *arguments, struct listener_spec *ret)
 {
-	return parse_level(mempressure_levels, arguments, ret);
+	int r = parse_level(mempressure_levels, arguments, ret);
+
+	if (!r)
+		ret->once = true;
+	return r;
 }
 
 const char *mempressure_level_name(enum pressure_level level)

@@ -251,7 +251,7 @@ int group_listen(struct manager *m, struct group *g, const struct listener_spec 
 
 	if (same && again)
 		return 0;
-	if (same && spec->kind == LISTENER_SHRINKER) {
+	if (same && (spec->once || spec->kind == LISTENER_SHRINKER)) {
 		if (listener_is_held(same))
 			return -EEXIST;
 		listener_remove(m, same);

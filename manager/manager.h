@@ -229,6 +229,7 @@ struct listener_spec {
 	enum listener_kind kind;
 	uint64_t value; /* as in struct listener_record */
 	uint32_t mode;
+	bool once; /* one eventfd registers it once, as a shrinker: -EEXIST */
 };
 
 /* Who hears of pressure in a group below: as the modes of memory.pressure_level. */

@@ -34,7 +34,7 @@ static int listen_as(const struct caller *who, struct group *g, int efd,
 static int listen_to(struct group *g, int efd, enum listener_kind kind, uint64_t value,
 		     uint32_t mode)
 {
-	const struct listener_spec spec = {kind, value, mode};
+	const struct listener_spec spec = {.kind = kind, .value = value, .mode = mode};
 	const struct caller root = self();
 
 	return listen_as(&root, g, efd, &spec, false);
@@ -236,6 +236,21 @@ static void test_register_again(void)
 	close(efd);
 }
 
+static void test_register_once(void)
+{
+	const struct listener_spec spec = {.kind = LISTENER_PRESSURE, .once = true},
+				   other = {.kind = LISTENER_PRESSURE, .value = 1, .once = true};
+	struct group *a = group_make(manager_root(mgr), "a");
+	const struct caller root = self();
+	int efd = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_as(&root, a, efd, &spec, false), 0);
+	CU_ASSERT_EQUAL(listen_as(&root, a, efd, &spec, false), -EEXIST);
+	CU_ASSERT_EQUAL(listen_as(&root, a, efd, &other, false), 0);
+	CU_ASSERT_EQUAL(a->nr_listeners, 2);
+	close(efd);
+}
+
 static void offer(struct group *g, int efd, uint64_t chunk_bytes, int64_t chunks)
 {
 	static uint64_t request = 100;
@@ -317,6 +332,7 @@ int main(void)
 		{"pressure and its modes", test_pressure},
 		{"how many there may be", test_bounds},
 		{"a shrinker is one eventfd's", test_register_again},
+		{"a level is registered once", test_register_once},
 		{"who is asked for what", test_ask},
 		{"an eventfd that is full", test_ask_full},
 		{"the list of shrinkers", test_list},
