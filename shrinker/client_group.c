@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,130 +12,56 @@
 
 #include "shrinker/client.h"
 
-#define MOUNT_TABLE "/proc/self/mounts"
-#define MOUNT_TYPE  "fuse.memcgfs"
-
-/* An overlay's options may be a page; what is longer is cut, and is not ours. */
-#define MOUNT_LINE_MAX 8192
+#define MOUNT_TABLE "/proc/self/mountinfo"
+#define OWN_GROUPS  "/proc/self/cgroup"
 
 #ifndef STATX_MNT_ID
 #define STATX_MNT_ID 0x1000
 #endif
 #define STATX_MNT_ID_UNIQUE 0x4000 /* Linux 6.8 */
 
-/* ---- our own group ---- */
+/* ---- where it is ---- */
 
-/* Is the word of the comma-separated list? */
-static bool list_has(const char *list, const char *word, size_t len)
+static int find_mount(const char *dir, struct memcg_mount *ret)
 {
-	while (*list) {
-		size_t n = strcspn(list, ",");
-
-		if (n == len && !memcmp(list, word, len))
-			return true;
-		list += n + (list[n] == ',');
-	}
-	return false;
-}
-
-/* A line of /proc/self/cgroup, "ID:CONTROLLERS:PATH": its path if its hierarchy is mounted with
- * these options. */
-static char *match_line(char *line, const char *options)
-{
-	char *controllers = strchr(line, ':'),
-	     *path = controllers ? strchr(controllers + 1, ':') : NULL;
-
-	if (!path || path == controllers + 1)
-		return NULL;
-	controllers++;
-	if (!list_has(options, controllers, (size_t)(path - controllers)))
-		return NULL;
-	path++;
-	path[strcspn(path, "\n")] = '\0';
-	return path;
-}
-
-/* Our path in the hierarchy with these mount options, malloc'd. */
-static int find_own_path(const char *options, char **ret)
-{
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char *line = NULL, *path = NULL;
-	size_t size = 0;
-	int r = -ENOENT;
-
-	if (!f)
-		return -errno;
-	while (!path && getline(&line, &size, f) > 0)
-		path = match_line(line, options);
-	if (path) {
-		*ret = strdup(path);
-		r = *ret ? 0 : -ENOMEM;
-	}
-	free(line);
-	fclose(f);
-	return r;
-}
-
-/* ---- the mount ---- */
-
-/* One that may be ours: its directory, and the options of the hierarchy that lies under it. */
-struct mount {
-	char *dir, *options;
-};
-
-static void mount_free(struct mount *mount)
-{
-	free(mount->dir);
-	free(mount->options);
-	*mount = (struct mount){};
-}
-
-/* The last tree in the table (on dir, if that is not NULL), as memcgctl takes it, and the last
- * hierarchy that was mounted there before. */
-static int find_mount(const char *dir, struct mount *ret)
-{
-	FILE *table = setmntent(MOUNT_TABLE, "re");
-	struct mount found = {}, under = {};
-	struct mntent entry, *e;
-	char line[MOUNT_LINE_MAX];
-	int r = -EOPNOTSUPP;
+	FILE *table = fopen(MOUNT_TABLE, "re");
+	int r;
 
 	if (!table)
 		return -errno;
-	while ((e = getmntent_r(table, &entry, line, sizeof(line)))) {
-		if (!strcmp(e->mnt_type, "cgroup")) {
-			mount_free(&under);
-			under = (struct mount){strdup(e->mnt_dir), strdup(e->mnt_opts)};
-		}
-		if (strcmp(e->mnt_type, MOUNT_TYPE) || (dir && strcmp(dir, e->mnt_dir)))
-			continue;
-		mount_free(&found);
-		found.dir = strdup(e->mnt_dir);
-		if (under.dir && !strcmp(under.dir, e->mnt_dir))
-			found.options = strdup(under.options);
-	}
-	endmntent(table);
-	mount_free(&under);
-	if (found.dir)
-		r = 0;
-	*ret = found;
+	r = memcg__mount_find(table, dir, ret);
+	fclose(table);
+	return r;
+}
+
+static int find_own_path(const struct memcg_mount *mount, char **ret)
+{
+	FILE *cgroups = fopen(OWN_GROUPS, "re");
+	int r;
+
+	if (!cgroups)
+		return -errno;
+	r = memcg__mount_own_path(cgroups, mount, ret);
+	fclose(cgroups);
 	return r;
 }
 
 int memcg__group_find_dir(const char *group, char **ret)
 {
 	const char *chosen = getenv("MEMCGFS_MOUNT");
-	struct mount mount;
+	struct memcg_mount mount;
 	char *own = NULL, *dir;
 	int r = find_mount(chosen && *chosen ? chosen : NULL, &mount);
 
-	if (!r && !group)
-		r = mount.options ? find_own_path(mount.options, &own) : -ENOENT;
+	if (r)
+		return r;
+	if (!group)
+		r = find_own_path(&mount, &own);
 	if (!group)
 		group = own;
 	if (!r && asprintf(&dir, "%s%s%s", mount.dir, *group == '/' ? "" : "/", group) < 0)
 		r = -ENOMEM;
-	mount_free(&mount);
+	memcg__mount_free(&mount);
 	free(own);
 	if (r)
 		return r;
@@ -144,13 +69,14 @@ int memcg__group_find_dir(const char *group, char **ret)
 	return 0;
 }
 
-uint64_t memcg__group_mount_id(const char *dir)
+uint64_t memcg__group_mount_id(const char *dir, bool *ret_unique)
 {
 	struct statx st;
 
 	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &st))
 		return 0;
-	return st.stx_mnt_id;
+	*ret_unique = st.stx_mask & STATX_MNT_ID_UNIQUE;
+	return st.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE) ? st.stx_mnt_id : 0;
 }
 
 /* ---- writing ---- */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -53,13 +52,27 @@ static bool has_name(const struct memcg_client *c, const char *name)
 	return false;
 }
 
+/* Under the lock. */
+static int shrinker_begin(struct memcg_client *c, struct memcg_shrinker *s)
+{
+	int r = memcg__shrinker_register(s);
+
+	if (!r)
+		r = memcg__client_watch(c, s->efd, s->id);
+	if (!r)
+		DL_APPEND(c->shrinkers, s);
+	return r;
+}
+
 int memcg_shrinker_new(struct memcg_client *c, struct memcg_shrinker **ret, const char *name,
 		       uint64_t chunk_bytes, memcg_free_fn fn, void *userdata)
 {
 	struct memcg_shrinker *s;
 	int r;
 
-	if (!c || !name || !fn || !chunk_bytes || chunk_bytes > INT64_MAX)
+	if (!c)
+		return -EOPNOTSUPP;
+	if (!name || !fn || !chunk_bytes || chunk_bytes > INT64_MAX)
 		return -EINVAL;
 	if (has_name(c, name))
 		return -EEXIST;
@@ -67,19 +80,17 @@ int memcg_shrinker_new(struct memcg_client *c, struct memcg_shrinker **ret, cons
 	if (!s)
 		return -ENOMEM;
 	s->client = c;
+	s->id = c->last_id++;
 	s->chunk_bytes = chunk_bytes;
 	s->fn = fn;
 	s->userdata = userdata;
 	pthread_mutex_lock(&c->lock);
-	r = memcg__shrinker_register(s);
+	r = shrinker_begin(c, s);
 	pthread_mutex_unlock(&c->lock);
-	if (!r)
-		r = memcg__client_watch(c, s->efd, s);
 	if (r) {
 		shrinker_free(s);
 		return r;
 	}
-	DL_APPEND(c->shrinkers, s);
 	c->nr_refs++;
 	*ret = s;
 	return 0;
@@ -98,9 +109,12 @@ static int tell(struct memcg_shrinker *s, int64_t chunks)
 
 int memcg_shrinker_adjust(struct memcg_shrinker *s, int64_t chunks)
 {
-	struct memcg_client *c = s->client;
+	struct memcg_client *c;
 	int r = 0;
 
+	if (!s)
+		return -EOPNOTSUPP;
+	c = s->client;
 	pthread_mutex_lock(&c->lock);
 	if (__builtin_add_overflow(s->offered, chunks, &s->offered))
 		s->offered = chunks < 0 ? 0 : INT64_MAX;
@@ -119,10 +133,12 @@ struct memcg_shrinker *memcg_shrinker_unref(struct memcg_shrinker *s)
 	if (!s)
 		return NULL;
 	c = s->client;
+	pthread_mutex_lock(&c->lock);
 	DL_DELETE(c->shrinkers, s);
 	/* Closed here it is closed for good: the daemon sees that before it asks. */
-	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, s->efd, NULL);
+	memcg__client_unwatch(c, s->efd);
 	shrinker_free(s);
+	pthread_mutex_unlock(&c->lock);
 	memcg__client_put(c);
 	return NULL;
 }

@@ -4,7 +4,8 @@
  * many chunks it could free, and is asked to free some before anything of its group is paged out.
  *
  * Functions return 0 or -errno, and leave what they would have set untouched on failure; without a
- * daemon, -EOPNOTSUPP. The library prints nothing, starts no thread and handles no signal. A client
+ * daemon, -EOPNOTSUPP; so they say of a client or a shrinker that is NULL, because there was none
+ * when it was opened. The library prints nothing, starts no thread and handles no signal. A client
  * belongs to one thread, but for memcg_shrinker_adjust().
  */
 #ifndef MEMCGFS_H

@@ -33,8 +33,14 @@ test_symbols() {
 }
 
 test_without_a_daemon() {
+	local line
 	talk c "$BUILD_DIR/tests/library/client"
 	eq "open" EOPNOTSUPP "$(ask c open)"
+	for line in 'new x 4096' 'adjust 1' 'poll 0' level nolevel; do
+		eq "$line" EOPNOTSUPP "$(ask c "$line")"
+	done
+	eq "unref" ok "$(ask c unref)"
+	eq "close" ok "$(ask c close)"
 	tell c x
 	finish c
 	eq "exit status" 2 "$STATUS"
@@ -110,6 +116,63 @@ test_another_daemon() {
 	eq "all that it offers" "4096 8 0" "$(shrinkers a)"
 	eq "adjust" ok "$(ask c adjust 1)"
 	eq "offered" "4096 9 0" "$(shrinkers a)"
+}
+
+# Kernels before 6.8 give a mount's number to the next one. Nothing is registered twice then, wherever else something is mounted.
+test_mount_numbers_come_again() {
+	start_daemon
+	group a
+	client c a
+	eq "from now on" ok "$(ask c oldkernel)"
+	ask c open >/dev/null
+	ask c new x 4096 >/dev/null
+	ask c adjust 7 >/dev/null
+	eq "level" ok "$(ask c level)"
+	mkdir "$T/other"
+	mount -t tmpfs none "$T/other"
+	eq "another mount" ok "$(ask c poll 5000)"
+	eq "registered once" "4096 7 0" "$(shrinkers a)"
+	umount "$T/other"
+	eq "its end" ok "$(ask c poll 5000)"
+	stop_daemon
+	start_daemon
+	eq "another daemon" ok "$(ask c poll 5000)"
+	eq "registered there" "4096 7 0" "$(shrinkers a)"
+}
+
+# Reclaim is told of by levels, until nobody wants to hear of it.
+test_levels() {
+	swap 64
+	start_daemon
+	group a 16M
+	client c a
+	ask c open >/dev/null
+	eq "level" ok "$(ask c level)"
+	in_group a "$HELPERS/touch" 32
+	eq "reclaim" ready "$(ask c ready 5000)"
+	tell c "poll 0"
+	hear c
+	[[ $HEARD == "level "* ]] || fail "heard '$HEARD'"
+	expect c ok
+	in_group a "$HELPERS/touch" 32
+	eq "reclaim again" ready "$(ask c ready 5000)"
+	eq "no level" ok "$(ask c nolevel)"
+	eq "it is not told any more" idle "$(ask c ready 0)"
+}
+
+# Over the kernel's hierarchy, or a part of it, its own group is the one that the kernel says.
+test_own_group_over_the_kernels() {
+	memory_mount
+	start_daemon --hierarchy=over
+	group a
+	group a/b
+	client c a/b
+	eq "open" ok "$(ask c open)"
+	eq "new" ok "$(ask c new x 4096)"
+	eq "its own group" "4096 0 0" "$(shrinkers a/b)"
+	eq "close" ok "$(ask c close)"
+	talk d "$BUILD_DIR/tests/library/client" # in none
+	eq "outside of the part" ENOENT "$(ask d open)"
 }
 
 # A cache bigger than the limit, with nowhere to page out to: it is given back, or its owner would be killed.

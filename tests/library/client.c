@@ -6,11 +6,16 @@
  *   new NAME BYTES     a shrinker; frees HALF of what it is asked for
  *   adjust CHUNKS      the last one
  *   unref              the last one
- *   level              listen to levels
+ *   level | nolevel    listen to levels, or not
+ *   ready MSEC         wait: "ready" to dispatch, or "idle"
+ *   oldkernel          from now on mounts' numbers are as before Linux 6.8, and all the same
  *   poll MSEC          wait, and dispatch: "want N" or "level N" for each that has come, and its
  * result
  */
 #include <poll.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <memcgfs.h>
 
@@ -35,6 +40,26 @@ static void on_level(enum memcg_level level, void *unused)
 {
 	(void)unused;
 	dprintf(STDOUT_FILENO, "level %d\n", level);
+}
+
+/* In place of the C library's, for libmemcgfs: a number that the next mount has again. */
+static bool old_kernel;
+int statx(int dir_fd, const char *path, int flags, unsigned mask, struct statx *ret)
+{
+	int r = (int)syscall(SYS_statx, dir_fd, path, flags, mask, ret);
+
+	if (!r && old_kernel) {
+		ret->stx_mask = STATX_BASIC_STATS | STATX_MNT_ID;
+		ret->stx_mnt_id = 1;
+	}
+	return r;
+}
+
+static void do_ready(const char *msec)
+{
+	struct pollfd p = {.fd = memcg_client_get_fd(client), .events = POLLIN};
+
+	say(poll(&p, 1, (int)number(msec)) > 0 ? "ready" : "idle");
 }
 
 static void do_poll(const char *msec)
@@ -63,6 +88,13 @@ static void run(char *line, const char *group)
 		answer(0);
 	} else if (!strcmp(name, "level")) {
 		answer(memcg_client_on_level(client, on_level, NULL));
+	} else if (!strcmp(name, "nolevel")) {
+		answer(memcg_client_on_level(client, NULL, NULL));
+	} else if (!strcmp(name, "oldkernel")) {
+		old_kernel = true;
+		answer(0);
+	} else if (!strcmp(name, "ready")) {
+		do_ready(first);
 	} else if (!strcmp(name, "poll")) {
 		do_poll(first);
 	} else {
