@@ -14,12 +14,16 @@
 
 /*
  * Of one group, and of one user but root in all groups. The kernel bounds them by a process's open
- * files, 1,024 where nothing else is set; here they are two processes' descriptors.
+ * files, 1,024 where nothing else is set; here they are two processes' descriptors. The last ones
+ * of a group and of all are root's, so that users cannot keep it from listening.
  */
-#define LISTENERS_MAX_GROUP 512
-#define LISTENERS_MAX_USER  1024
+#define LISTENERS_MAX_GROUP   512
+#define LISTENERS_MAX_USER    1024
+#define LISTENERS_GROUP_SPARE 64
+#define LISTENERS_SPARE       256
 
-/* Owners looked at when there is no room: 10 us each, in which no stop is answered. */
+/* Owners looked at when there is no room: 14 us each on an idle machine, in which no stop is
+ * answered. */
 #define LISTENERS_MAX_LOOKS 64
 
 static uint64_t keeper_id(const struct manager *m, const struct listener *l)
@@ -103,7 +107,8 @@ void listeners_free(struct manager *m)
 /* One that is too full to be told has been told. */
 void listener_notify(struct listener *l)
 {
-	eventfd_add(l->fd, 1);
+	if (!l->deaf)
+		l->deaf = eventfd_add(l->fd, 1) == -EINTR;
 }
 
 void listeners_notify(struct group *top, enum listener_kind kind)
@@ -119,53 +124,109 @@ void listeners_notify(struct group *top, enum listener_kind kind)
 
 /* ---- room for one more ---- */
 
-bool listener_is_held(struct listener *l)
+bool listener_is_held(struct listener *l, unsigned *looks)
 {
 	struct listener_record *rec = l->record;
 	int number = rec->number;
-	bool held = eventfd_is_held(rec->tgid, &number, rec->eventfd_id);
+	bool held = !l->deaf && eventfd_is_held(rec->tgid, &number, rec->eventfd_id, looks);
 
 	if (number != rec->number) /* who lists shrinkers reads it, too */
 		__atomic_store_n(&rec->number, number, __ATOMIC_RELAXED);
 	return held;
 }
 
-static bool is_full_for(const struct manager *m, const struct group *g, uid_t uid)
-{
-	unsigned nr = 0, nr_user = 0;
+/* What bounds a registration; the last three not root's. */
+enum bound { BOUND_ALL, BOUND_GROUP, BOUND_OTHERS, BOUND_GROUP_OTHERS, BOUND_USER, NR_BOUNDS };
 
-	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++) {
-		if (!m->listeners[i])
-			continue;
-		nr++;
-		nr_user += m->listeners[i]->record->uid == uid;
+static const unsigned bound_max[NR_BOUNDS] = {
+	[BOUND_ALL] = STATE_MAX_LISTENERS,
+	[BOUND_GROUP] = LISTENERS_MAX_GROUP,
+	[BOUND_OTHERS] = STATE_MAX_LISTENERS - LISTENERS_SPARE,
+	[BOUND_GROUP_OTHERS] = LISTENERS_MAX_GROUP - LISTENERS_GROUP_SPARE,
+	[BOUND_USER] = LISTENERS_MAX_USER,
+};
+
+struct room {
+	struct manager *manager;
+	const struct group *group;
+	uid_t uid;
+	unsigned nr[NR_BOUNDS];
+	unsigned nr_steps; /* of the hand */
+};
+
+/* Does l count towards b, for who wants room? */
+static bool counts(const struct room *r, const struct listener *l, enum bound b)
+{
+	switch (b) {
+	case BOUND_ALL:
+		return true;
+	case BOUND_GROUP:
+		return l->group == r->group;
+	case BOUND_OTHERS:
+		return r->uid && l->record->uid;
+	case BOUND_GROUP_OTHERS:
+		return r->uid && l->record->uid && l->group == r->group;
+	default:
+		return r->uid && l->record->uid == r->uid;
 	}
-	return nr == STATE_MAX_LISTENERS || g->nr_listeners >= LISTENERS_MAX_GROUP ||
-	       (uid && nr_user >= LISTENERS_MAX_USER);
 }
 
-/* The one whose turn it is goes, if its owner has no use for it any more. */
-static void look_at_next(struct manager *m)
+static void room_count(struct room *r)
 {
-	struct listener *l;
-
 	for (size_t i = 0; i < STATE_MAX_LISTENERS; i++) {
+		const struct listener *l = r->manager->listeners[i];
+
+		for (enum bound b = 0; l && b < NR_BOUNDS; b++)
+			r->nr[b] += counts(r, l, b);
+	}
+}
+
+/* NR_BOUNDS: there is room. */
+static enum bound room_bound(const struct room *r)
+{
+	enum bound b = 0;
+
+	while (b < NR_BOUNDS && r->nr[b] < bound_max[b])
+		b++;
+	return b;
+}
+
+/* Whose turn it is of those that are in the way; NULL: they all had it. */
+static struct listener *room_next(struct room *r, enum bound b)
+{
+	struct manager *m = r->manager;
+
+	while (r->nr_steps++ < STATE_MAX_LISTENERS) {
 		m->listeners_hand = (m->listeners_hand + 1) % STATE_MAX_LISTENERS;
-		l = m->listeners[m->listeners_hand];
-		if (!l)
-			continue;
-		if (!listener_is_held(l))
-			listener_remove(m, l);
-		return;
+		if (m->listeners[m->listeners_hand] &&
+		    counts(r, m->listeners[m->listeners_hand], b))
+			return m->listeners[m->listeners_hand];
 	}
+	return NULL;
 }
 
+static void room_drop(struct room *r, struct listener *l)
+{
+	for (enum bound b = 0; b < NR_BOUNDS; b++)
+		r->nr[b] -= counts(r, l, b);
+	listener_remove(r->manager, l);
+}
+
+/* Those whose owners have no use for them any more go. */
 static int make_room(struct manager *m, const struct group *g, uid_t uid)
 {
-	for (unsigned i = 0; is_full_for(m, g, uid); i++) {
-		if (i == LISTENERS_MAX_LOOKS)
+	struct room room = {.manager = m, .group = g, .uid = uid};
+	unsigned looks = EVENTFD_MAX_LOOKS, nr = 0;
+	enum bound b;
+
+	room_count(&room);
+	while ((b = room_bound(&room)) != NR_BOUNDS) {
+		struct listener *l = nr++ < LISTENERS_MAX_LOOKS ? room_next(&room, b) : NULL;
+
+		if (!l)
 			return -ENOSPC;
-		look_at_next(m);
+		if (!listener_is_held(l, &looks))
+			room_drop(&room, l);
 	}
 	return 0;
 }
@@ -247,12 +308,13 @@ int group_listen(struct manager *m, struct group *g, const struct listener_spec 
 		.mode = spec->mode,
 	};
 	struct listener *same = find_same(g, spec, e->info.id);
+	unsigned looks = EVENTFD_MAX_LOOKS;
 	int r;
 
 	if (same && again)
 		return 0;
 	if (same && (spec->once || spec->kind == LISTENER_SHRINKER)) {
-		if (listener_is_held(same))
+		if (listener_is_held(same, &looks))
 			return -EEXIST;
 		listener_remove(m, same);
 	}

@@ -16,8 +16,9 @@ void listeners_end(struct manager *m, struct listener *list);
 void listeners_free(struct manager *m);
 void listener_remove(struct manager *m, struct listener *l);
 void listener_notify(struct listener *l);
-/* Does who registered it still have its eventfd? */
-bool listener_is_held(struct listener *l);
+/* Does who registered it still have its eventfd, and did not mean us to wait for it? looks: see
+ * eventfd_is_held(). */
+bool listener_is_held(struct listener *l, unsigned *looks);
 /* Those of a kind, of g and all groups below it. */
 void listeners_notify(struct group *top, enum listener_kind kind);
 

@@ -93,7 +93,10 @@ struct process {
 /* A registration of an eventfd, whose state is in the state file. */
 struct listener {
 	struct listener_record *record;
-	int fd; /* the eventfd */
+	int fd;         /* the eventfd */
+	bool deaf;      /* its owner meant us to wait: it is not told any more */
+	bool full;      /* too full for what it was to be asked when last tried */
+	uint64_t asked; /* the manager's how manieth try that was; 0: none */
 	struct group *group;
 	struct listener *prev, *next; /* shape: group.listeners */
 };
@@ -184,6 +187,7 @@ struct manager {
 	struct attach *attaches;                         /* the first is under way */
 	struct listener *listeners[STATE_MAX_LISTENERS]; /* by place in the state file */
 	unsigned nr_thresholds, nr_shrinkers, listeners_hand;
+	uint64_t nr_asks; /* of single shrinkers */
 	sd_event_source *threshold_timer, *deadline_timer;
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */

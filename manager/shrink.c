@@ -4,14 +4,14 @@
  * chunks. As in the 2013 patch what is asked for is taken to be freed: who could not says so by
  * adding it back. Thread: the manager's loop.
  */
-#include <string.h>
+#include <poll.h>
 
 #include "manager/manager_private.h"
 #include "shrinker/split.h"
 #include "util/util.h"
 
 /*
- * Asked at a time. Each costs 15 us of the loop, to see whether its owner is still there and to
+ * Asked at a time. Each costs 42 us of the loop, to see whether its owner is still there and to
  * tell it; those that come after have more to offer than these the next time.
  */
 #define ASK_MAX 64
@@ -69,11 +69,35 @@ int group_adjust_shrinker(struct manager *m, struct group *g, const struct calle
 
 /* ---- asking ---- */
 
+/* Who is asked: who was not for the longest time first. */
 struct ask {
 	size_t nr;
 	struct listener *listener[ASK_MAX];
 	struct shrinker_offer offer[ASK_MAX];
 };
+
+static void ask_add(struct ask *ask, struct listener *l)
+{
+	size_t at = ask->nr;
+
+	if (at == ASK_MAX && ask->listener[--at]->asked <= l->asked)
+		return;
+	for (; at && ask->listener[at - 1]->asked > l->asked; at--)
+		ask->listener[at] = ask->listener[at - 1];
+	ask->listener[at] = l;
+	ask->nr = MIN(ask->nr + 1, (size_t)ASK_MAX);
+}
+
+/* One that was too full takes nobody's part before it has been read. */
+static bool may_be_asked(struct listener *l)
+{
+	struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+	if (l->record->kind != LISTENER_SHRINKER || !l->record->chunks)
+		return false;
+	l->full = l->full && poll(&p, 1, 0) == 1;
+	return !l->full;
+}
 
 static void ask_collect(struct ask *ask, struct group *top)
 {
@@ -81,36 +105,40 @@ static void ask_collect(struct ask *ask, struct group *top)
 	for (struct group *g = top; g; g = top->parent ? group_next(top, g) : NULL) {
 		struct listener *l;
 
-		DL_FOREACH (g->listeners, l) {
-			const struct listener_record *rec = l->record;
-
-			if (rec->kind != LISTENER_SHRINKER || !rec->chunks)
-				continue;
-			ask->listener[ask->nr] = l;
-			ask->offer[ask->nr] = (struct shrinker_offer){
-				.chunks = rec->chunks,
-				.chunk_bytes = rec->value,
-				.carry_bytes = rec->carry_bytes,
-			};
-			if (++ask->nr == ASK_MAX)
-				return;
-		}
+		DL_FOREACH (g->listeners, l)
+			if (may_be_asked(l))
+				ask_add(ask, l);
 	}
 }
 
-/* Those of them that are to free something and whose owners have gone go. Whether there were any.
- */
-static bool ask_drop_gone(struct manager *m, const struct ask *ask)
+static void ask_split(struct ask *ask, uint64_t bytes)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < ask->nr; i++) {
-		if (!ask->offer[i].ask || listener_is_held(ask->listener[i]))
-			continue;
-		listener_remove(m, ask->listener[i]);
-		any = true;
+		const struct listener_record *rec = ask->listener[i]->record;
+
+		ask->offer[i] = (struct shrinker_offer){
+			.chunks = rec->chunks,
+			.chunk_bytes = rec->value,
+			.carry_bytes = rec->carry_bytes,
+		};
 	}
-	return any;
+	shrinker_split(ask->offer, ask->nr, bytes);
+}
+
+/* Those of them whose owners have gone go, each looked at once. Whether there were any. */
+static bool ask_drop_gone(struct manager *m, struct ask *ask)
+{
+	unsigned looks = EVENTFD_MAX_LOOKS;
+	size_t nr = 0, before = ask->nr;
+
+	for (size_t i = 0; i < before; i++) {
+		if (listener_is_held(ask->listener[i], &looks))
+			ask->listener[nr++] = ask->listener[i];
+		else
+			listener_remove(m, ask->listener[i]);
+	}
+	ask->nr = nr;
+	return nr < before;
 }
 
 /* Bytes that its owner was asked for. */
@@ -120,6 +148,9 @@ static uint64_t ask_one(struct manager *m, struct group *top, struct listener *l
 	struct listener_record *rec = l->record;
 	int r = o->ask ? eventfd_add(l->fd, o->ask) : 0;
 
+	if (o->ask)
+		l->asked = ++m->nr_asks;
+	l->full = r == -EAGAIN;
 	if (r == -EINTR) { /* somebody means us to wait */
 		listener_remove(m, l);
 		return 0;
@@ -143,10 +174,14 @@ uint64_t group_ask(struct manager *m, struct group *top, uint64_t nr_pages)
 
 	if (!m->nr_shrinkers)
 		return 0;
-	do {
+	/* When none of those is left the next are looked at, no more than once: each is 14 us in
+	 * which no stop is answered. */
+	ask_collect(&ask, top);
+	if (ask_drop_gone(m, &ask) && !ask.nr) {
 		ask_collect(&ask, top);
-		shrinker_split(ask.offer, ask.nr, pages_to_bytes(nr_pages));
-	} while (ask_drop_gone(m, &ask));
+		ask_drop_gone(m, &ask);
+	}
+	ask_split(&ask, pages_to_bytes(nr_pages));
 	for (size_t i = 0; i < ask.nr; i++)
 		bytes += ask_one(m, top, ask.listener[i], &ask.offer[i]);
 	return bytes_to_pages(bytes);

@@ -53,11 +53,12 @@ static int copy_entries(struct manager *m, uint64_t id, struct entry **ret, size
 static void print(FILE *f, struct entry *entries, size_t nr, pid_t reader)
 {
 	cleanup_close int ns = pid_namespace_open(reader);
+	unsigned looks = EVENTFD_MAX_LOOKS;
 
 	for (size_t i = 0; i < nr; i++) {
 		struct entry *e = &entries[i];
 
-		if (!eventfd_is_held(e->tgid, &e->number, e->eventfd_id))
+		if (!eventfd_is_held(e->tgid, &e->number, e->eventfd_id, &looks))
 			continue;
 		fprintf(f, "%d %d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
 			ns < 0 ? e->tgid : pid_in_namespace(ns, e->tgid), e->number, e->chunk_bytes,

@@ -2,7 +2,6 @@
 /* Eventfds of other processes, by /proc and pidfd_getfd(2). No state but eventfd_add()'s timer. */
 #include "shrinker/eventfd.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,12 +17,9 @@
 /* What an eventfd cannot hold more than (eventfd(2)). */
 #define COUNT_MAX (UINT64_MAX - 1)
 
-/* How long an eventfd that was not full a moment ago may keep us waiting. */
-#define ADD_PATIENCE_NSEC 1000000
-
-/* Descriptors of a process that are looked through for an eventfd it has no longer where it said.
- */
-#define HELD_MAX_LOOKS 256
+/* How long an eventfd that was not full a moment ago may keep us waiting. Where nobody fills it
+ * the write does not wait, and nothing interrupts it. */
+#define ADD_PATIENCE_NSEC 100000
 
 /* ---- which one it is ---- */
 
@@ -101,26 +97,22 @@ static bool is_it(pid_t tgid, int number, uint64_t id)
 	return !eventfd_identify(tgid, number, &info) && info.id == id;
 }
 
-bool eventfd_is_held(pid_t tgid, int *number, uint64_t id)
+bool eventfd_is_held(pid_t tgid, int *number, uint64_t id, unsigned *looks)
 {
-	bool found = is_it(tgid, *number, id);
-	char path[32];
-	struct dirent *e;
-	DIR *dir;
+	struct eventfd_info info;
+	int r = eventfd_identify(tgid, *number, &info);
 
-	if (found)
+	if (!r && info.id == id)
 		return true;
-	snprintf(path, sizeof(path), "/proc/%d/fd", tgid);
-	dir = opendir(path);
-	for (int i = 0; dir && !found && i < HELD_MAX_LOOKS && (e = readdir(dir)); i++) {
-		if (e->d_name[0] == '.' || !is_it(tgid, atoi(e->d_name), id))
+	/* dup(2) gives the lowest that is free; listing all there are would cost by their number.
+	 */
+	for (int i = 0; r != -ESRCH && *looks; i++, --*looks) {
+		if (!is_it(tgid, i, id))
 			continue;
-		*number = atoi(e->d_name);
-		found = true;
+		*number = i;
+		return true;
 	}
-	if (dir)
-		closedir(dir);
-	return found;
+	return false;
 }
 
 /* ---- taking it ---- */

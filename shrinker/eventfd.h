@@ -26,10 +26,12 @@ int eventfd_parse_info(const char *text, struct eventfd_info *ret);
 int eventfd_identify(pid_t tid, int number, struct eventfd_info *ret);
 
 /*
- * Does the process still have this eventfd, by `number` or by another descriptor? *number becomes
- * that. Any thread.
+ * Does the process still have this eventfd: by `number`, or by one of its first descriptors?
+ * *number becomes that. *looks is how many of those may be tried, 14 us each where they are
+ * eventfds, less what it took. Any thread.
  */
-bool eventfd_is_held(pid_t tgid, int *number, uint64_t id);
+#define EVENTFD_MAX_LOOKS 64
+bool eventfd_is_held(pid_t tgid, int *number, uint64_t id, unsigned *looks);
 
 /* A duplicate of somebody's eventfd in this process, close-on-exec; and who that is. */
 struct eventfd_taken {

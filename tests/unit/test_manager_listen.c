@@ -192,7 +192,7 @@ static void test_bounds(void)
 		snprintf(name, sizeof(name), "%zu", i);
 		g[i] = group_make(manager_root(mgr), name);
 	}
-	while (!(r = listen_as(&nobody, g[nr / 500], efd, &spec, false)))
+	while (!(r = listen_as(&nobody, g[nr / 440], efd, &spec, false)))
 		nr++;
 	CU_ASSERT_EQUAL(r, -ENOSPC);
 	CU_ASSERT_EQUAL(nr, 1024); /* a user's */
@@ -203,10 +203,80 @@ static void test_bounds(void)
 	for (nr = 0; !(r = listen_as(&root, g[0], other, &spec, false)); nr++)
 		;
 	CU_ASSERT_EQUAL(r, -ENOSPC);
-	CU_ASSERT_EQUAL(nr, 12); /* a group's */
+	CU_ASSERT_EQUAL(nr, 72); /* a group's */
 	let_go(efd);
 	CU_ASSERT_EQUAL(listen_as(&nobody, g[3], other, &spec, false), 0);
 	close(other);
+}
+
+/* How many u may register at g. */
+static unsigned fill(const struct caller *u, struct group *g, int efd)
+{
+	const struct listener_spec spec = {.kind = LISTENER_OOM};
+	unsigned nr = 0;
+
+	while (!listen_as(u, g, efd, &spec, false))
+		nr++;
+	return nr;
+}
+
+/* Users may fill neither a group nor all places: root has some left. */
+static void test_root_spare(void)
+{
+	const struct caller root = self();
+	const struct listener_spec spec = {.kind = LISTENER_OOM};
+	int efd = eventfd_new();
+	unsigned sum = 0;
+	struct group *g[9];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(g); i++) {
+		const struct caller u = {.uid = 1000 + i};
+		char name[8];
+
+		snprintf(name, sizeof(name), "%u", i);
+		g[i] = group_make(manager_root(mgr), name);
+		sum += fill(&u, g[i], efd);
+		CU_ASSERT_EQUAL(sum, MIN(448 * (i + 1), 3840U));
+	}
+	CU_ASSERT_EQUAL(listen_as(&root, g[0], efd, &spec, false), 0);
+	close(efd);
+}
+
+/* Those of others that live are not looked at for him whose own are dead. */
+static void test_own_dead(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a"), *b = group_make(a, "b"),
+		     *c = group_make(a, "c");
+	const struct caller dead = {.uid = 1000}, alive = {.uid = 1001};
+	int gone = eventfd_new(), efd = eventfd_new();
+	const struct listener_spec spec = {.kind = LISTENER_OOM};
+
+	CU_ASSERT_EQUAL(fill(&alive, a, efd), 448);
+	CU_ASSERT_EQUAL(fill(&dead, b, gone), 448);
+	CU_ASSERT_EQUAL(fill(&alive, c, efd), 448);
+	let_go(gone);
+	mgr->listeners_hand = STATE_MAX_LISTENERS - 1;
+	CU_ASSERT_EQUAL(listen_as(&alive, b, efd, &spec, false), 0);
+	CU_ASSERT_EQUAL(listen_as(&alive, c, efd, &spec, false), -ENOSPC);
+	close(efd);
+}
+
+/* Who means us to wait is not told again, and makes room. */
+static void test_deaf(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int efd = eventfd_new();
+	const struct caller u = {.uid = 1000};
+	const struct listener_spec spec = {.kind = LISTENER_OOM};
+
+	CU_ASSERT_EQUAL(fill(&u, a, efd), 448);
+	a->listeners->deaf = true;
+	listeners_notify(a, LISTENER_OOM);
+	CU_ASSERT_EQUAL(told(efd), 447);
+	mgr->listeners_hand = STATE_MAX_LISTENERS - 1;
+	CU_ASSERT_EQUAL(listen_as(&u, a, efd, &spec, false), 0);
+	CU_ASSERT_EQUAL(listen_as(&u, a, efd, &spec, false), -ENOSPC);
+	close(efd);
 }
 
 /* ---- shrinkers ---- */
@@ -303,6 +373,55 @@ static void test_ask_full(void)
 	close(efd);
 }
 
+/* It takes nobody's part of the next ask, either, as long as it has not been read. */
+static void test_full_takes_no_part(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int full = eventfd_new(), efd = eventfd_new();
+
+	offer(a, full, 4096, 1000);
+	offer(a, efd, 4096, 1000);
+	CU_ASSERT_EQUAL(eventfd_write(full, UINT64_MAX - 1), 0);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 10), 5);
+	CU_ASSERT_EQUAL(group_ask(mgr, a, 10), 10);
+	CU_ASSERT_EQUAL(told(efd), 15);
+	told(full);
+	CU_ASSERT(group_ask(mgr, a, 100) >= 99);
+	CU_ASSERT(told(full) > 0);
+	close(full), close(efd);
+}
+
+/* More than are asked at a time: it is everybody's turn. */
+static void test_turns(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	int efd[150];
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(efd); i++) {
+		efd[i] = eventfd_new();
+		offer(a, efd[i], 4096, 1000);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		CU_ASSERT(group_ask(mgr, a, 6400) >= 6400);
+	for (size_t i = 0; i < ARRAY_SIZE(efd); i++) {
+		uint64_t n = told(efd[i]);
+
+		CU_ASSERT(n >= 99);
+		first += i < 42 ? n : 0; /* twice */
+	}
+	CU_ASSERT(first >= 42 * 190);
+	/* The first ones have gone: those after them are asked in their place. */
+	for (size_t i = 0; i < 64; i++)
+		let_go(efd[i]);
+	CU_ASSERT(group_ask(mgr, a, 640) > 0);
+	CU_ASSERT(group_ask(mgr, a, 640) > 0);
+	CU_ASSERT(group_ask(mgr, a, 640) > 0);
+	CU_ASSERT_EQUAL(a->nr_listeners, 86);
+	for (size_t i = 64; i < ARRAY_SIZE(efd); i++)
+		close(efd[i]);
+}
+
 static void test_list(void)
 {
 	struct group *a = group_make(manager_root(mgr), "a");
@@ -331,10 +450,15 @@ int main(void)
 		{"out of memory", test_oom},
 		{"pressure and its modes", test_pressure},
 		{"how many there may be", test_bounds},
+		{"places that users cannot fill", test_root_spare},
+		{"whose dead make room", test_own_dead},
+		{"who means us to wait", test_deaf},
 		{"a shrinker is one eventfd's", test_register_again},
 		{"a level is registered once", test_register_once},
 		{"who is asked for what", test_ask},
 		{"an eventfd that is full", test_ask_full},
+		{"a full one takes nobody's part", test_full_takes_no_part},
+		{"everybody's turn", test_turns},
 		{"the list of shrinkers", test_list},
 		CU_TEST_INFO_NULL,
 	};

@@ -223,7 +223,8 @@ static void test_take(void)
 	struct eventfd_taken e;
 	struct eventfd_info info;
 	eventfd_t value;
-	int number = fd;
+	unsigned looks = EVENTFD_MAX_LOOKS;
+	int number = fd, far;
 
 	CU_ASSERT_EQUAL_FATAL(eventfd_take(gettid(), fd, &e), 0);
 	CU_ASSERT_EQUAL(e.tgid, getpid());
@@ -233,11 +234,28 @@ static void test_take(void)
 	CU_ASSERT_EQUAL(eventfd_add(e.fd, 1), 0);
 	CU_ASSERT_EQUAL(eventfd_read(fd, &value), 0);
 	CU_ASSERT_EQUAL(value, 6);
-	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id));
+	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id, &looks));
+	CU_ASSERT_EQUAL(looks, EVENTFD_MAX_LOOKS);
 	number = 1; /* by another number */
-	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id));
+	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id, &looks));
 	CU_ASSERT(number == fd || number == e.fd);
+	CU_ASSERT(looks < EVENTFD_MAX_LOOKS);
+	looks = 0; /* where it was, without a look elsewhere */
+	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id, &looks));
+	number = 1;
+	CU_ASSERT_FALSE(eventfd_is_held(getpid(), &number, info.id, &looks));
 	close(e.fd);
+	/* All looks in vain are all there are. */
+	far = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+	close(fd);
+	fd = far;
+	looks = EVENTFD_MAX_LOOKS;
+	CU_ASSERT_FALSE(eventfd_is_held(getpid(), &number, info.id, &looks));
+	CU_ASSERT_EQUAL(looks, 0);
+	CU_ASSERT_EQUAL(number, 1);
+	looks = EVENTFD_MAX_LOOKS;
+	CU_ASSERT_FALSE(eventfd_is_held(INT32_MAX, &number, info.id, &looks));
+	CU_ASSERT_EQUAL(looks, EVENTFD_MAX_LOOKS);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), 0, &e), -EINVAL);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), 9999, &e), -EBADF);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), -1, &e), -EBADF);
