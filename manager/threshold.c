@@ -24,27 +24,45 @@ static uint64_t counter_bytes(const struct group *g, enum group_counter counter)
 			 : machine_usage_bytes(counter);
 }
 
-static bool is_above(const struct listener *l)
+/* A group's counters as of one look: the root's are a file's, which is read once for all who want
+ * to know. */
+struct counters {
+	bool known[NR_COUNTERS];
+	uint64_t bytes[NR_COUNTERS];
+};
+
+static bool is_above(const struct listener *l, struct counters *c)
 {
-	return counter_bytes(l->group, (enum group_counter)l->record->mode) >= l->record->value;
+	uint32_t counter = l->record->mode;
+
+	if (!c->known[counter])
+		c->bytes[counter] = counter_bytes(l->group, (enum group_counter)counter);
+	c->known[counter] = true;
+	return c->bytes[counter] >= l->record->value;
 }
 
 void thresholds_check(struct group *g)
 {
+	struct counters c = {};
 	struct listener *l;
 
 	if (!g->nr_thresholds)
 		return;
 	DL_FOREACH (g->listeners, l) {
-		if (l->record->kind != LISTENER_THRESHOLD || l->record->above == is_above(l))
+		if (l->record->kind != LISTENER_THRESHOLD || l->record->above == is_above(l, &c))
 			continue;
 		l->record->above = !l->record->above;
 		listener_notify(l);
 	}
 }
 
+/* A look that is due stays when it is, however often somebody registers. */
 static void arm(struct manager *m, uint64_t usec)
 {
+	int enabled;
+
+	if (sd_event_source_get_enabled(m->threshold_timer, &enabled) > 0)
+		return;
 	sd_event_source_set_time_relative(m->threshold_timer, usec);
 	sd_event_source_set_enabled(m->threshold_timer, SD_EVENT_ONESHOT);
 }
@@ -85,7 +103,9 @@ void thresholds_adopt(struct manager *m)
 /* Registered above it, or below it, nobody is told: only when it is passed from now on. */
 void threshold_begin(struct manager *m, struct listener *l)
 {
-	l->record->above = is_above(l);
+	struct counters c = {};
+
+	l->record->above = is_above(l, &c);
 	arm(m, LOOK_USEC);
 }
 

@@ -114,6 +114,44 @@ static void test_timer(void)
 	close(efd);
 }
 
+/* However often somebody registers. */
+static void test_timer_is_not_postponed(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	uint64_t first = 0, later = 0;
+	int efd = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_THRESHOLD, pages_to_bytes(50), 0), 0);
+	CU_ASSERT_EQUAL(sd_event_source_get_time(mgr->threshold_timer, &first), 0);
+	CU_ASSERT(first > 0);
+	for (unsigned i = 0; i < 50; i++)
+		CU_ASSERT_EQUAL(listen_to(a, efd, LISTENER_THRESHOLD, pages_to_bytes(51 + i), 0),
+				0);
+	CU_ASSERT_EQUAL(sd_event_source_get_time(mgr->threshold_timer, &later), 0);
+	CU_ASSERT_EQUAL(later, first);
+	close(efd);
+}
+
+/* The root's counters are the machine's, both ways and of either kind. */
+static void test_root_threshold(void)
+{
+	struct group *root = manager_root(mgr);
+	int low = eventfd_new(), high = eventfd_new(), swap = eventfd_new();
+
+	CU_ASSERT_EQUAL(listen_to(root, low, LISTENER_THRESHOLD, 4096, COUNTER_MEMORY), 0);
+	CU_ASSERT_EQUAL(listen_to(root, high, LISTENER_THRESHOLD, 1ULL << 60, COUNTER_MEMORY), 0);
+	CU_ASSERT_EQUAL(listen_to(root, swap, LISTENER_THRESHOLD, 4096, COUNTER_MEMSW), 0);
+	thresholds_check(root);
+	CU_ASSERT_EQUAL(told(low) + told(high) + told(swap), 0);
+	for (struct listener *l = root->listeners; l; l = l->next)
+		l->record->above = !l->record->above;
+	thresholds_check(root);
+	CU_ASSERT_EQUAL(told(low), 1);
+	CU_ASSERT_EQUAL(told(high), 1);
+	CU_ASSERT_EQUAL(told(swap), 1);
+	close(low), close(high), close(swap);
+}
+
 static void test_rmdir(void)
 {
 	struct group *a = group_make(manager_root(mgr), "a");
@@ -446,6 +484,8 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"a threshold is passed either way", test_threshold},
 		{"what is given back without a tick is seen", test_timer},
+		{"a look that is due is not put off", test_timer_is_not_postponed},
+		{"the root's thresholds", test_root_threshold},
 		{"a group that goes tells all", test_rmdir},
 		{"out of memory", test_oom},
 		{"pressure and its modes", test_pressure},
