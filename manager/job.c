@@ -24,6 +24,8 @@ void job_free(struct job *j)
 	free(j->share_saved);
 	if (j->dir_fd >= 0)
 		close(j->dir_fd);
+	if (j->target_fd >= 0)
+		close(j->target_fd);
 	free(j);
 }
 
@@ -60,7 +62,7 @@ static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
 		return NULL;
 	j->kind = kind;
 	j->manager = m;
-	j->dir_fd = -1;
+	j->dir_fd = j->target_fd = -1;
 	j->done.run = job_done;
 	j->processes = calloc(room + 1, sizeof(*j->processes));
 	j->list = calloc(room + 1, sizeof(*j->list));
@@ -145,10 +147,11 @@ int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struc
 
 	if (!j)
 		return -ENOMEM;
-	/* Opened now: it may be renamed. */
+	/* Both now: the one may be renamed, the other end, and its id go to somebody else. */
 	j->dir_fd = hierarchy_open(m->hierarchy, path);
-	if (j->dir_fd < 0) {
-		int r = j->dir_fd;
+	j->target_fd = process_usage_open(tid);
+	if (j->dir_fd < 0 || j->target_fd < 0) {
+		int r = j->dir_fd < 0 ? j->dir_fd : j->target_fd;
 
 		job_free(j);
 		return r;
@@ -229,6 +232,14 @@ static void reclaim(struct job *j)
 		j->nr_paged_out = (uint64_t)n;
 }
 
+static int attach(const struct job *j)
+{
+	struct process_usage u;
+	int r = process_usage_read(j->target_fd, &u);
+
+	return r ? r : hierarchy_attach(j->dir_fd, j->tid, j->whole);
+}
+
 void job_run(struct job *j)
 {
 	switch (j->kind) {
@@ -239,7 +250,7 @@ void job_run(struct job *j)
 		process_kill(j->list[0].pid, j->list[0].proc_fd);
 		break;
 	case JOB_ATTACH:
-		j->error = hierarchy_attach(j->dir_fd, j->tid, j->whole);
+		j->error = attach(j);
 		break;
 	}
 }

@@ -36,6 +36,7 @@ struct job {
 	uint64_t nr_pages;           /* to get back */
 	bool anonymous;              /* may be paged out (swappiness) */
 	int dir_fd;                  /* JOB_ATTACH: where to in the hierarchy */
+	int target_fd;               /* and who: its status, proves that tid still names it */
 	pid_t tid;
 	bool whole;
 	/* Results. */

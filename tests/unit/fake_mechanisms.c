@@ -201,9 +201,25 @@ static struct fake_process *by_fd(int fd)
 	return fake_by_index((unsigned)st.st_size - 1);
 }
 
+static bool has_thread(const struct fake_process *fp, pid_t tid)
+{
+	return atomic_get(&fp->alive) && tid >= fp->pid &&
+	       (uint64_t)(tid - fp->pid) < atomic_get(&fp->nr_threads);
+}
+
+static struct fake_process *by_tid(pid_t tid)
+{
+	struct fake_process *fp = fake_by_pid(tid);
+
+	for (unsigned i = 0; !fp && fake_by_index(i); i++)
+		if (has_thread(fake_by_index(i), tid))
+			fp = fake_by_index(i);
+	return fp;
+}
+
 int process_usage_open(pid_t pid)
 {
-	struct fake_process *fp = fake_by_pid(pid);
+	struct fake_process *fp = by_tid(pid);
 	int fd;
 
 	if (world.usage_open_error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What happens between the beginning of an attach and its end: forks, other attaches, removals. */
+#include <pthread.h>
 #include <semaphore.h>
 
 #include "tests/unit/manager_fixture.h"
@@ -210,6 +211,39 @@ static void test_exit_in_attach(void)
 	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "b"), 0);
 }
 
+static struct fake_process *doomed;
+static pthread_t loop;
+
+static void dies_on_worker(void)
+{
+	if (!pthread_equal(pthread_self(), loop) && atomic_get(&doomed->alive))
+		world_exit(doomed);
+}
+
+static unsigned nr_asked;
+
+static void count_asked(void)
+{
+	nr_asked++;
+}
+
+/* Its id may be somebody else's by the time a worker comes to it: the kernel is not asked. */
+static void test_exit_before_the_kernel(void)
+{
+	struct group *a = make("a"), *b = make("b");
+
+	doomed = member_make(a, 100);
+	loop = pthread_self();
+	nr_asked = 0;
+	world.on_attach = count_asked;
+	world.on_usage_read = dies_on_worker;
+	CU_ASSERT_EQUAL(attach(b, doomed), -ESRCH);
+	world.on_usage_read = NULL;
+	CU_ASSERT_EQUAL(nr_asked, 0);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(doomed));
+}
+
 /* Nobody is told any more; nothing is left. */
 static void test_end_in_attach(void)
 {
@@ -236,6 +270,7 @@ int main(int argc, char **argv)
 			       {"two attaches", test_two_attaches},
 			       {"rmdir in the middle of an attach", test_rmdir_in_attach},
 			       {"exit in the middle of an attach", test_exit_in_attach},
+			       {"exit before the kernel's part", test_exit_before_the_kernel},
 			       {"the end in the middle of an attach", test_end_in_attach},
 			       CU_TEST_INFO_NULL};
 
