@@ -220,6 +220,7 @@ static void reclaim(struct job *j)
 
 	if (count_by_share(j) >= j->nr_pages)
 		return;
+	j->scanned = true;
 	drop_cache(j);
 	if (j->nr_dropped >= j->nr_pages)
 		return;

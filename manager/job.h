@@ -15,6 +15,12 @@
  */
 #define WORKER_MAX_RECLAIMS 4
 
+/*
+ * Pages to get back at a time for somebody who waits: fewer rounds the more it is, and more pages
+ * gone that are wanted again. See bench/RESULTS.md.
+ */
+#define RECLAIM_BATCH 2048
+
 int worker_new(struct manager *m, struct worker **ret);
 struct worker *worker_free(struct worker *w);
 enum job_kind { JOB_RECLAIM, JOB_KILL, JOB_ATTACH };
@@ -41,7 +47,8 @@ struct job {
 	bool whole;
 	/* Results. */
 	uint64_t nr_dropped, nr_paged_out;
-	int error; /* JOB_ATTACH */
+	bool scanned; /* something was looked for to get back; else the count was too high */
+	int error;    /* JOB_ATTACH */
 	struct manager_request done;
 	struct manager *manager;
 	struct job *prev, *next; /* the workers' */

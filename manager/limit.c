@@ -7,11 +7,7 @@
 #include "util/log.h"
 #include "util/util.h"
 
-/*
- * Pages to get back at one limit hit, and the part of the limit they may be: fewer rounds the more
- * it is, and more pages gone that are wanted again. See bench/RESULTS.md.
- */
-#define RECLAIM_BATCH         2048
+/* The part of the limit that is got back at one limit hit at most. */
 #define RECLAIM_BATCH_DIVISOR 2
 
 /* Rounds that bring something back and yet no room, before OOM: as MAX_RECLAIM_RETRIES in the
@@ -377,7 +373,8 @@ static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 			  j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
-	if (j->purpose != JOB_REQUEST) /* that is nobody's need, and none in the kernel */
+	/* A request is nobody's need, and none in the kernel. */
+	if (j->scanned && j->purpose != JOB_REQUEST)
 		group_add_pressure(m, g, j->nr_pages, j->nr_dropped + j->nr_paged_out);
 	return progress;
 }

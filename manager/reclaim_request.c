@@ -8,11 +8,10 @@
 #include "manager/manager_private.h"
 #include "util/util.h"
 
-#define BATCH_PAGES 2048 /* as at a limit hit: somebody waits for it */
-
 struct reclaim_request {
 	struct reclaim_request *prev, *next; /* group.requests */
 	uint64_t wanted, got;
+	int error;       /* what it is to get as much: more may have been asked for */
 	int short_error; /* what it is to get less */
 	group_done_fn done;
 	void *userdata;
@@ -44,7 +43,7 @@ static void request_begin(struct manager *m, struct group *g)
 {
 	while (g->requests && !g->job) {
 		struct reclaim_request *r = g->requests;
-		int error = job_reclaim(m, g, MIN(r->wanted - r->got, BATCH_PAGES), JOB_REQUEST);
+		int error = job_reclaim(m, g, MIN(r->wanted - r->got, RECLAIM_BATCH), JOB_REQUEST);
 
 		if (error)
 			request_end(g, r, error);
@@ -60,24 +59,39 @@ void requests_go_on(struct manager *m, struct group *g, const struct job *j)
 
 		r->got += got;
 		if (r->got >= r->wanted)
-			request_end(g, r, 0);
+			request_end(g, r, r->error);
 		else if (!got)
 			request_end(g, r, r->short_error);
 	}
 	request_begin(m, g);
 }
 
+/* As much as is in use can be got back, and no more: what members bring back from swap meanwhile
+ * would be taken for ever. */
 static void group_request(struct manager *m, struct group *g, uint64_t wanted, int short_error,
 			  group_done_fn done, void *userdata)
 {
-	struct reclaim_request *r = wanted ? calloc(1, sizeof(*r)) : NULL;
+	struct reclaim_request *r;
+	uint64_t most;
 
+	group_true_up(m, g);
+	most = MIN(wanted, g->usage);
+	if (!most) {
+		done(wanted ? short_error : 0, userdata);
+		return;
+	}
+	r = calloc(1, sizeof(*r));
 	if (!r) {
-		done(wanted ? -ENOMEM : 0, userdata);
+		done(-ENOMEM, userdata);
 		return;
 	}
 	*r = (struct reclaim_request){
-		.wanted = wanted, .short_error = short_error, .done = done, .userdata = userdata};
+		.wanted = most,
+		.error = wanted > most ? short_error : 0,
+		.short_error = short_error,
+		.done = done,
+		.userdata = userdata,
+	};
 	DL_APPEND(g->requests, r);
 	request_begin(m, g);
 }
@@ -94,6 +108,5 @@ void group_force_empty(struct manager *m, struct group *g, group_done_fn done, v
 		done(-EINVAL, userdata);
 		return;
 	}
-	group_true_up(m, g);
-	group_request(m, g, g->usage, 0, done, userdata);
+	group_request(m, g, UINT64_MAX, 0, done, userdata);
 }

@@ -459,6 +459,9 @@ static void test_share_by_worker(void)
 	CU_ASSERT_EQUAL(world.nr_page_out, 0);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
 	CU_ASSERT_EQUAL(usage_pages(a), 20000);
+	/* Nothing was looked for in vain. */
+	CU_ASSERT_EQUAL(group_pressure_level(a), PRESSURE_LOW);
+	CU_ASSERT_EQUAL(a->pressure.scanned, 0);
 	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(20000));
 }
 

@@ -2,8 +2,7 @@
 /* Reclaim that is asked for: memory.reclaim, memory.force_empty, soft limits. Sizes in pages. */
 #include "tests/unit/manager_fixture.h"
 
-/* As in manager/reclaim_request.c. */
-#define BATCH 2048
+#define BATCH RECLAIM_BATCH
 
 struct ask {
 	unsigned nr_done;
@@ -71,6 +70,44 @@ static void test_falls_short(void)
 	CU_ASSERT_EQUAL(reclaim(a, 1).error, -EAGAIN);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 0);
 	CU_ASSERT_EQUAL(reclaim(group_make(a, "empty"), 1).error, -EAGAIN);
+}
+
+struct batch {
+	const struct group *g;
+	uint64_t got; /* before it */
+};
+
+static bool batch_done(const void *userdata)
+{
+	const struct batch *b = userdata;
+
+	return event_count(b->g, GROUP_EVENT_RECLAIM_DIRECT) > b->got;
+}
+
+/* As fast as it is paged out the program has it back: what was in use is taken once. */
+static void test_faults_back(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *fp = member_make(a, 5000);
+	struct ask x = {};
+	int nr = 0;
+
+	fake_reclaim_hold(0);
+	group_reclaim_bytes(mgr, a, pages_to_bytes(100000), note, &x);
+	while (!x.nr_done && nr++ < 10) {
+		struct batch b = {a, event_count(a, GROUP_EVENT_RECLAIM_DIRECT)};
+
+		fake_reclaim_wait_held(1);
+		fake_reclaim_go_on();
+		atomic_put(&fp->rss_anon, 5000);
+		fake_reclaim_hold(0);
+		world_run_until(batch_done, &b);
+	}
+	CU_ASSERT_EQUAL(nr, (5000 + BATCH - 1) / BATCH);
+	CU_ASSERT_EQUAL(x.nr_done, 1);
+	CU_ASSERT_EQUAL(x.error, -EAGAIN);
+	fake_reclaim_go_on();
+	world_run();
 }
 
 /* Each gets what it asked for. */
@@ -295,6 +332,7 @@ int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"reclaim", test_reclaim},
 			       {"reclaim falls short", test_falls_short},
+			       {"the program has it back at once", test_faults_back},
 			       {"two at once", test_two_at_once},
 			       {"of the root", test_of_the_root},
 			       {"removed meanwhile", test_removed},
