@@ -366,6 +366,7 @@ uint64_t process_view_swap(const struct process_view *v, const struct process_us
 uint64_t group_cache(const struct manager *m, const struct group *g);
 
 /* ---- usage.c: any thread ---- */
+uint64_t meminfo_kb(const char *text, const char *key);   /* a line of /proc/meminfo; 0: none */
 uint64_t machine_usage_bytes(enum group_counter counter); /* what the root uses */
 
 /* ---- status_file.c: any thread ---- */

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "manager/manager_private.h"
@@ -28,14 +27,6 @@
 /* Less than this part of the memory is available: above it tasks wait for limits, not for memory.
  */
 #define SHORT_DIVISOR 10
-
-/* kB of a line of /proc/meminfo. */
-static uint64_t meminfo_kb(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
-}
 
 static bool machine_is_short(void)
 {

@@ -7,7 +7,7 @@
 #include "manager/manager_private.h"
 #include "util/util.h"
 
-static uint64_t meminfo_kb(const char *text, const char *key)
+uint64_t meminfo_kb(const char *text, const char *key)
 {
 	const char *at = strstr(text, key);
 
