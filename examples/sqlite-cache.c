@@ -44,7 +44,8 @@ struct program {
 	unsigned next_victim;
 	struct memcg_client *client;
 	struct memcg_shrinker *shrinker;
-	uint64_t offered, asked, freed, queries; /* chunks, chunks, chunks */
+	uint64_t offered;               /* chunks, as the daemon knows it */
+	uint64_t asked, freed, queries; /* chunks, chunks */
 };
 
 static void die(const char *what, sqlite3 *db)
@@ -92,7 +93,7 @@ static uint64_t all_caches_chunks(const struct program *p)
 static uint64_t free_chunks(uint64_t want, void *userdata)
 {
 	struct program *p = userdata;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, freed;
 
 	for (int i = 0; i < NR_CONNECTIONS && bytes < want * CHUNK_BYTES; i++) {
 		sqlite3 *db = p->connections[p->next_victim].db;
@@ -104,9 +105,11 @@ static uint64_t free_chunks(uint64_t want, void *userdata)
 	}
 	malloc_trim(0);
 	p->asked += want;
-	p->freed += bytes / CHUNK_BYTES;
-	p->offered = all_caches_chunks(p);
-	return bytes / CHUNK_BYTES;
+	freed = bytes / CHUNK_BYTES;
+	p->freed += freed;
+	/* What the caches have got since the last offer the daemon was not told yet. */
+	p->offered -= freed < p->offered ? freed : p->offered;
+	return freed;
 }
 
 /* Answer what has come, and say what could be freed now. */
