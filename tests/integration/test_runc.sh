@@ -74,6 +74,15 @@ test_run_and_update() {
 	[ ! -e "$T/kernel/$group" ] || fail "the kernel's group is still there"
 }
 
+eventfd_ids() { # PID
+	grep -hs '^eventfd-id:' "/proc/$1/fdinfo/"*
+}
+
+# Does the keeper have an eventfd of the process? It gets it when the loop registers it, before the loop does anything else.
+is_registered() { # PID
+	grep -qxFf <(eventfd_ids "$1") <(eventfd_ids "$(keeper)")
+}
+
 # 128 MiB in 64, by a tail that finds no end of a line: the kill is told of, and whoever listens is let go when the container ends.
 test_events_of_an_oom() {
 	local group=$NAME_OF_GROUP
@@ -82,8 +91,7 @@ test_events_of_an_oom() {
 	talk box runc --root "$T/runc" run -b "$T/bundle" "$group"
 	expect box begun
 	talk events runc --root "$T/runc" events --interval 60s "$group"
-	# It listens when it has taken hold of the file.
-	until_true 10 eval 'ls -l /proc/${TALK_PID[events]}/fd 2>/dev/null | grep -q memory.oom_control'
+	until_true 10 is_registered "${TALK_PID[events]}" || fail "runc events does not register"
 	tell box
 	expect box "tail 137"
 	hear events 10 || fail "no event"
