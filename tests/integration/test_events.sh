@@ -199,6 +199,42 @@ test_shrinker_after_a_kill() {
 	eq "still one" EEXIST "$(ask c reg mempressure.shrinker 4096)"
 }
 
+# ---- levels ----
+
+# told NAME...: each of these is told now
+told() {
+	local name
+	for name; do
+		[ "$(ask "$name" read 5000)" != none ] || fail "$name is not told"
+	done
+}
+
+# What is paged out is got back: low. What may not be is not, until somebody is killed: oom.
+test_mempressure_level() {
+	local level
+	need_daemon
+	swap 64
+	group a 16M
+	eq "at first" low "$(get a/mempressure.level)"
+	for level in low medium oom; do
+		client "$level" a
+		eq "listen to $level" ok "$(ask "$level" reg mempressure.level "$level")"
+		eq "again" EEXIST "$(ask "$level" reg mempressure.level "$level")"
+	done
+	eq "not a level" EINVAL "$(ask low reg mempressure.level critical)"
+	in_group a "$HELPERS/touch" 32
+	told low
+	eq "oom is not told" none "$(ask oom read 0)"
+	put a/memory.swappiness 0
+	STATUS=0
+	in_group a "$HELPERS/touch" 32 || STATUS=$?
+	eq "level" oom "$(get a/mempressure.level)"
+	eq "under its other name" oom "$(get a/memory.mempressure.level)"
+	eq "exit status of 32 MiB in 16 MiB" 137 "$STATUS"
+	told low medium oom
+	until_true 5 eval '[ "$(get a/mempressure.level)" = low ]' || fail "it does not end"
+}
+
 # ---- asks ----
 
 # hoard NAME GROUP MIB: a member with a cache of so many chunks, which it frees as it is asked
