@@ -2,6 +2,7 @@
 /* Eventfds of other processes, by /proc and pidfd_getfd(2). No state but eventfd_add()'s timer. */
 #include "shrinker/eventfd.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -97,22 +98,42 @@ static bool is_it(pid_t tgid, int number, uint64_t id)
 	return !eventfd_identify(tgid, number, &info) && info.id == id;
 }
 
-bool eventfd_is_held(pid_t tgid, int *number, uint64_t id, unsigned *looks)
+/* A few at a time: the kernel looks up each that it lists. */
+static bool find_number(int dir, pid_t tgid, uint64_t id, unsigned *looks, int *ret)
 {
-	struct eventfd_info info;
-	int r = eventfd_identify(tgid, *number, &info);
+	_Alignas(struct dirent64) char buf[512];
+	ssize_t n;
 
-	if (!r && info.id == id)
-		return true;
-	/* dup(2) gives the lowest that is free; listing all there are would cost by their number.
-	 */
-	for (int i = 0; r != -ESRCH && *looks; i++, --*looks) {
-		if (!is_it(tgid, i, id))
-			continue;
-		*number = i;
-		return true;
+	while (*looks && (n = getdents64(dir, buf, sizeof(buf))) > 0) {
+		const struct dirent64 *e;
+
+		for (ssize_t at = 0; at < n && *looks; at += e->d_reclen) {
+			e = (const struct dirent64 *)(buf + at);
+			if (e->d_name[0] == '.')
+				continue;
+			--*looks;
+			if (!is_it(tgid, atoi(e->d_name), id))
+				continue;
+			*ret = atoi(e->d_name);
+			return true;
+		}
 	}
 	return false;
+}
+
+bool eventfd_is_held(pid_t tgid, int *number, uint64_t id, unsigned *looks)
+{
+	cleanup_close int dir = -1;
+	char path[32];
+
+	if (is_it(tgid, *number, id))
+		return true;
+	if (!*looks)
+		return false;
+	--*looks; /* opening costs as much */
+	snprintf(path, sizeof(path), "/proc/%d/fd", tgid);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir >= 0 && find_number(dir, tgid, id, looks, number);
 }
 
 /* ---- taking it ---- */

@@ -26,7 +26,7 @@ int eventfd_parse_info(const char *text, struct eventfd_info *ret);
 int eventfd_identify(pid_t tid, int number, struct eventfd_info *ret);
 
 /*
- * Does the process still have this eventfd: by `number`, or by one of its first descriptors?
+ * Does the process still have this eventfd: by `number`, or by one of the first it has open?
  * *number becomes that. *looks is how many of those may be tried, 14 us each where they are
  * eventfds, less what it took. Any thread.
  */

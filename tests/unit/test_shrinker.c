@@ -245,17 +245,25 @@ static void test_take(void)
 	number = 1;
 	CU_ASSERT_FALSE(eventfd_is_held(getpid(), &number, info.id, &looks));
 	close(e.fd);
-	/* All looks in vain are all there are. */
+	/* Wherever it is, among so many; all looks in vain are all there are. */
 	far = fcntl(fd, F_DUPFD_CLOEXEC, 200);
 	close(fd);
 	fd = far;
+	looks = EVENTFD_MAX_LOOKS;
+	CU_ASSERT_TRUE(eventfd_is_held(getpid(), &number, info.id, &looks));
+	CU_ASSERT_EQUAL(number, far);
+	number = 1;
+	for (int i = 0; i < EVENTFD_MAX_LOOKS; i++)
+		CU_ASSERT_EQUAL_FATAL(fcntl(1, F_DUPFD_CLOEXEC, 100 + i), 100 + i);
 	looks = EVENTFD_MAX_LOOKS;
 	CU_ASSERT_FALSE(eventfd_is_held(getpid(), &number, info.id, &looks));
 	CU_ASSERT_EQUAL(looks, 0);
 	CU_ASSERT_EQUAL(number, 1);
 	looks = EVENTFD_MAX_LOOKS;
 	CU_ASSERT_FALSE(eventfd_is_held(INT32_MAX, &number, info.id, &looks));
-	CU_ASSERT_EQUAL(looks, EVENTFD_MAX_LOOKS);
+	CU_ASSERT_EQUAL(looks, EVENTFD_MAX_LOOKS - 1);
+	for (int i = 0; i < EVENTFD_MAX_LOOKS; i++)
+		close(100 + i);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), 0, &e), -EINVAL);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), 9999, &e), -EBADF);
 	CU_ASSERT_EQUAL(eventfd_take(gettid(), -1, &e), -EBADF);
