@@ -174,17 +174,6 @@ void group_settle(struct manager *m, struct group *g)
 		group_oom(m, g);
 }
 
-void group_asked(struct manager *m, struct group *g)
-{
-	if (!g->waiters)
-		return;
-	group_true_up(m, g);
-	if (!group_is_limited(g) || group_room_wanted(m, g) > 0)
-		group_release(m, g);
-	else
-		group_reclaim(m, g);
-}
-
 void group_settle_up(struct manager *m, struct group *g)
 {
 	for (; g; g = g->parent)
@@ -301,6 +290,8 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 		reclaim_go_on(m, g, true);
 		return;
 	}
+	if (g->job || g->ask_deadline) /* when that is over: reclaim_done(), group_asked() */
+		return;
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
 	    job_reclaim(m, g, used - wanted, JOB_DIRECT)) {
@@ -344,12 +335,20 @@ void group_set_limit(struct manager *m, struct group *g, enum group_counter coun
 	g->limit_done = done;
 	g->limit_userdata = userdata;
 	g->nr_rounds = 0;
-	if (g->job) /* what it gets back counts as the first round */
-		return;
+	group_ask_first(m, g, counted(g, counter) - bytes_to_pages(bytes));
 	limit_go_on(m, g, true);
 }
 
-/* ---- a round of reclaim is over ---- */
+/* ---- what was waited for is over ---- */
+
+void group_asked(struct manager *m, struct group *g)
+{
+	if (g->limit_pending)
+		limit_go_on(m, g, true);
+	else
+		reclaim_go_on(m, g, true);
+	requests_asked(m, g);
+}
 
 static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 {

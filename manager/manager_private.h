@@ -411,7 +411,7 @@ void process_settle(struct manager *m, struct process *p);
 void group_settle(struct manager *m, struct group *g);
 /* The same for g and all above it. */
 void group_settle_up(struct manager *m, struct group *g);
-/* Shrinkers had their time: g's waiters go on, or memory is reclaimed for them. */
+/* Shrinkers had their time: who waits for memory of g's goes on, or it is reclaimed for them. */
 void group_asked(struct manager *m, struct group *g);
 void process_unwait(struct manager *m, struct process *p);
 void group_limited_changed(struct manager *m, struct group *g);
@@ -442,6 +442,7 @@ void background_go_on(struct manager *m, struct group *g, bool progress);
 /* ---- reclaim_request.c ---- */
 /* A job of g's is done, and nobody at the limit began another. */
 void requests_go_on(struct manager *m, struct group *g, const struct job *j);
+void requests_asked(struct manager *m, struct group *g); /* shrinkers had their time */
 void requests_fail(struct group *g, int error);
 void requests_forget(struct group *g); /* nobody is there to be told any more */
 

@@ -11,8 +11,10 @@
 struct reclaim_request {
 	struct reclaim_request *prev, *next; /* group.requests */
 	uint64_t wanted, got;
-	int error;       /* what it is to get as much: more may have been asked for */
-	int short_error; /* what it is to get less */
+	uint64_t asked_usage; /* when shrinkers were asked for it; 0: they were not, or had their
+				 time */
+	int error;            /* what it is to get as much: more may have been asked for */
+	int short_error;      /* what it is to get less */
 	group_done_fn done;
 	void *userdata;
 };
@@ -41,7 +43,7 @@ void requests_forget(struct group *g)
 
 static void request_begin(struct manager *m, struct group *g)
 {
-	while (g->requests && !g->job) {
+	while (g->requests && !g->job && !g->ask_deadline) {
 		struct reclaim_request *r = g->requests;
 		int error = job_reclaim(m, g, MIN(r->wanted - r->got, RECLAIM_BATCH), JOB_REQUEST);
 
@@ -62,6 +64,22 @@ void requests_go_on(struct manager *m, struct group *g, const struct job *j)
 			request_end(g, r, r->error);
 		else if (!got)
 			request_end(g, r, r->short_error);
+	}
+	request_begin(m, g);
+}
+
+void requests_asked(struct manager *m, struct group *g)
+{
+	struct reclaim_request *r, *next;
+
+	if (!g->requests)
+		return;
+	group_true_up(m, g);
+	DL_FOREACH_SAFE (g->requests, r, next) {
+		r->got += r->asked_usage - MIN(r->asked_usage, g->usage);
+		r->asked_usage = 0;
+		if (r->got >= r->wanted)
+			request_end(g, r, r->error);
 	}
 	request_begin(m, g);
 }
@@ -92,6 +110,9 @@ static void group_request(struct manager *m, struct group *g, uint64_t wanted, i
 		.done = done,
 		.userdata = userdata,
 	};
+	/* Who can free some is asked, and what they free need not be got back. */
+	if (!g->requests && !g->ask_deadline && group_ask_first(m, g, most))
+		r->asked_usage = g->usage;
 	DL_APPEND(g->requests, r);
 	request_begin(m, g);
 }

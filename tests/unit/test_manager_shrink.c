@@ -196,11 +196,12 @@ static void test_other_job(void)
 {
 	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
 	struct fake_process *fp = member_make(a, 9000);
-	int efd = offer(a, 9000), error = 1;
+	int efd = offer(a, 0), error = 1;
 
 	fake_reclaim_hold(0);
 	group_reclaim_bytes(mgr, a, 4096, note_error, &error);
 	fake_reclaim_wait_held(1);
+	a->listeners->record->chunks = 9000;
 	hit_limit(fp);
 	world_step();
 	CU_ASSERT(stands(fp));
@@ -218,6 +219,41 @@ static void test_other_job(void)
 	world_run();
 	CU_ASSERT_FALSE(stands(fp));
 	CU_ASSERT(world.nr_page_out > 1);
+	close(efd);
+}
+
+/* A limit that is lowered, and reclaim that is asked for: what they free is not paged out. */
+static void test_writes(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *fp = member_make(a, 9000);
+	int efd = offer(a, 9000), error = 1;
+
+	group_set_limit(mgr, a, COUNTER_MEMORY, pages_to_bytes(8000), note_error, &error);
+	CU_ASSERT(told(efd) >= 1000);
+	CU_ASSERT(a->ask_deadline > 0);
+	fp->rss_anon = 7900;
+	world_run_until(had_their_time, a);
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(world.nr_page_out, 0);
+	CU_ASSERT_EQUAL(a->record->memory.limit, pages_to_bytes(8000));
+	a->asked_usec = 0;
+	error = 1;
+	group_reclaim_bytes(mgr, a, pages_to_bytes(1000), note_error, &error);
+	CU_ASSERT(told(efd) >= 1000);
+	fp->rss_anon = 7000;
+	world_run_until(had_their_time, a);
+	world_run();
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(fp->rss_anon, 6900); /* the rest */
+	a->asked_usec = 0;
+	error = 1;
+	group_set_limit(mgr, a, COUNTER_MEMORY, pages_to_bytes(5000), note_error, &error);
+	CU_ASSERT(told(efd) > 0);
+	world_run_until(had_their_time, a);
+	world_run();
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(fp->rss_anon, 5000);
 	close(efd);
 }
 
@@ -299,6 +335,7 @@ int main(void)
 		{"the grace lease", test_grace},
 		{"at the limit while they are asked", test_limit_while_asked},
 		{"somebody else's reclaim meanwhile", test_other_job},
+		{"a limit is lowered, reclaim is asked for", test_writes},
 		{"deadlines do not slip", test_deadlines},
 		{"nobody is killed meanwhile", test_not_killed},
 		{"the group is removed meanwhile", test_removed},
