@@ -26,7 +26,8 @@ static int translate(pid_t *pids, size_t nr, pid_t reader)
 		return ns == -ENOENT ? 0 : ns;
 	for (size_t i = 0; i < nr; i++)
 		pids[i] = pid_in_namespace(ns, pids[i]);
-	qsort(pids, nr, sizeof(*pids), compare_pids);
+	if (nr)
+		qsort(pids, nr, sizeof(*pids), compare_pids);
 	return 0;
 }
 
