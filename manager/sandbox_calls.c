@@ -211,6 +211,7 @@ static const struct sandbox_call sanitizer[] = {
 	CALL(process_vm_readv),
 	CALL(ptrace),
 	CALL(readlink),
+	CALL(rseq), /* its thread may begin as late as here */
 	CALL(sched_getaffinity),
 	CALL(sched_yield),
 	CALL(set_robust_list),
