@@ -108,6 +108,9 @@ static __always_inline u32 current_tgid(void)
 	return (u32)(bpf_get_current_pid_tgid() >> 32);
 }
 
+/* NULL: the ring is full, and the server sees that something was lost when it has read what is
+ * there.
+ */
 static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 slot)
 {
 	struct lease_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
@@ -213,25 +216,7 @@ static __always_inline u32 charge_tick(u32 slot, u32 *ret_low)
 	return full;
 }
 
-/*
- * Stop the current thread, and so its process, before it runs another user instruction. The record
- * is reserved first and submitted last: no stop without a record after it.
- */
-static __always_inline void stop_current(struct lease_member *member, u32 tgid, u32 slot)
-{
-	struct lease_record *r;
-
-	if (!nr_daemons)
-		return;
-	r = record_new(LEASE_RECORD_STOP, tgid, slot);
-	if (!r)
-		return;
-	member->stopped = 1;
-	if (bpf_send_signal_thread(SIGSTOP))
-		bpf_ringbuf_discard(r, 0); /* on its way out */
-	else
-		bpf_ringbuf_submit(r, 0);
-}
+#include "accounting/lease_stop.bpf.h"
 
 SEC("perf_event")
 int lease_overflow(struct bpf_perf_event_data *ctx)
@@ -247,7 +232,7 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 	if (wake)
 		wake_manager(wake, tgid);
 	if (full)
-		stop_current(member, tgid, full);
+		stop_current(member);
 	return 0;
 }
 
@@ -279,7 +264,7 @@ int lease_tick(struct bpf_perf_event_data *ctx)
 		bpf_ringbuf_submit(r, 0);
 	}
 	if (full && !member->stopped)
-		stop_current(member, tgid, full);
+		stop_current(member);
 	return 0;
 }
 
@@ -295,7 +280,7 @@ static __always_inline void pay_first_tick(struct lease_member *member, u32 tgid
 	struct lease_record *r;
 
 	if (full && !member->stopped) {
-		stop_current(member, tgid, full);
+		stop_current(member);
 	} else if (low) {
 		r = record_new(LEASE_RECORD_LOW, tgid, low);
 		if (r)
@@ -437,6 +422,21 @@ int lease_exit(u64 *ctx)
 	if (r)
 		bpf_ringbuf_submit(r, 0);
 	bpf_map_delete_elem(&members, &tgid);
+	return 0;
+}
+
+/* Of each signal on the machine. */
+SEC("tp_btf/signal_generate")
+int lease_signal(u64 *ctx)
+{
+	struct task_struct *p = (void *)ctx[2];
+	int sig = (int)ctx[0];
+
+	/* Between SIGKILL and exit much may happen; from here on it is dead for us. */
+	if (sig == SIGKILL)
+		daemon_ends((u32)p->tgid);
+	else if (sig == SIGSTOP)
+		stop_generated(p);
 	return 0;
 }
 

@@ -207,6 +207,7 @@ static int bpf_lease_server_start(struct lease *lease)
 {
 	struct bpf_lease *l = bpf_lease_of(lease);
 
+	l->seen_lost = l->skel->bss->lost;
 	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.ring), on_record, l, NULL);
 	return l->ring ? 0 : -errno;
 }
@@ -225,10 +226,23 @@ static void warn_of_files(struct bpf_lease *l)
 		    LEASE_MAX_FILES);
 }
 
+/* Forks, stops and ends that nobody told of. */
+static void tell_of_lost(struct bpf_lease *l)
+{
+	uint32_t lost = __atomic_load_n(&l->skel->bss->lost, __ATOMIC_SEQ_CST);
+
+	if (lost == l->seen_lost)
+		return;
+	l->seen_lost = lost;
+	l->base.fn(&(struct lease_record){.type = LEASE_RECORD_MISSED, .lost = lost},
+		   l->base.userdata);
+}
+
 static int bpf_lease_dispatch(struct lease *l)
 {
 	int r = ring_buffer__consume(bpf_lease_of(l)->ring);
 
+	tell_of_lost(bpf_lease_of(l));
 	warn_of_files(bpf_lease_of(l));
 	return r < 0 ? r : 0;
 }

@@ -18,6 +18,7 @@ struct bpf_lease {
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct ring_buffer *ring; /* of this server */
 	bool said_files_full;     /* by this server */
+	uint32_t seen_lost;       /* records that found the ring full, as last told of */
 };
 
 static inline struct bpf_lease *bpf_lease_of(const struct lease *l)

@@ -71,7 +71,7 @@ int lease_cache_add(struct filemap_record *ctx)
 	/* One read(2) inserts many folios before it returns to where a stop takes effect: one is
 	 * enough. */
 	if (full && !member->stopped)
-		stop_current(member, tgid, full);
+		stop_current(member);
 	return 0;
 }
 

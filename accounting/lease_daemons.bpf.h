@@ -36,17 +36,6 @@ static __always_inline void daemon_forks(u32 tgid, u32 child)
 		__sync_fetch_and_add(&nr_daemons, -1);
 }
 
-/* Between SIGKILL and exit much may happen; from here on it is dead for us. */
-SEC("tp_btf/signal_generate")
-int lease_signal(u64 *ctx)
-{
-	struct task_struct *p = (void *)ctx[2];
-
-	if ((int)ctx[0] == SIGKILL)
-		daemon_ends((u32)p->tgid);
-	return 0;
-}
-
 /* Of Linux 6.13; before that only who has a guard (manager/guard.h) goes on. */
 enum pid_type { PIDTYPE_TGID = 1 };
 extern struct task_struct *bpf_task_from_pid(int pid) __ksym __weak;

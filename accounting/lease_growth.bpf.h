@@ -97,7 +97,7 @@ int lease_populate(u64 *ctx)
 	if (wake)
 		wake_manager(wake, tgid);
 	if (full && !member->stopped)
-		stop_current(member, tgid, full);
+		stop_current(member);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ enum lease_event {
 #define LEASE_EVENT_BIT(event) (1U << (event))
 
 enum lease_record_type {
-	LEASE_RECORD_STOP = 1, /* tgid was stopped: charged past slot's room */
+	LEASE_RECORD_STOP = 1, /* tgid was stopped, for want of room */
 	LEASE_RECORD_FORK,     /* member tgid created process child */
 	LEASE_RECORD_THREAD,   /* a thread of member tgid created thread child while it was armed:
 				  that has not all its events */
@@ -74,8 +74,7 @@ struct lease_record {
 	unsigned int tgid;
 	unsigned int child; /* FORK: the child's thread-group id; THREAD: its id; TICK, GROWTH: the
 			       thread */
-	unsigned int
-		slot; /* the member's; STOP: the one that has no room; WAKE: whose mark it is */
+	unsigned int slot;  /* the member's; WAKE: whose mark it is */
 	unsigned int shares_vm; /* FORK: CLONE_VM without CLONE_THREAD (vfork) */
 	unsigned int events; /* FORK, THREAD: LEASE_EVENT_BIT()s of the child; EXEC: of tgid now */
 	unsigned int lost;   /* records that found the ring full so far */

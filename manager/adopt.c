@@ -18,14 +18,25 @@ static void strings_free(char **strings, size_t nr)
 	free(strings);
 }
 
+/* That it was stopped may be what no record told of. */
+static void look_at_stop(struct manager *m, struct process *p)
+{
+	struct lease_member member;
+
+	if (!p->stopped && !lease_member_get(m->lease, p->tgid, &member) && member.stopped)
+		process_stopped(m, p);
+}
+
 static void adopt_member(struct manager *m, struct group *g, pid_t pid)
 {
 	struct lineage *lineage = m->adopted;
 	struct lease_member member = {};
-	struct process *p;
+	struct process *p = process_find(m, pid);
 
-	if (process_find(m, pid))
+	if (p) {
+		look_at_stop(m, p);
 		return;
+	}
 	/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy itself. */
 	if (lease_member_get(m->lease, pid, &member) || !lineage)
 		if (lineage_new(m, pid, group_base_events(m), &lineage))

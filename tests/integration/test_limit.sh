@@ -48,6 +48,16 @@ test_rounds() {
 	held 16 "$HELPERS/touch" -n 8 -r 40
 }
 
+# What was charged is mostly gone again when it stops, so each stop is answered as soon as it is told of, and some would be
+# before the kernel has sent the signal. (With a record written ahead of it the program stood for ever after some 3,000.)
+test_stops_that_find_room() {
+	group a 4M
+	put a/memory.watermarks "0 0"
+	in_group a "$HELPERS/touch" -n 8000 3
+	gt "stops" "$(key a/memory.events stop)" 4000
+	eq "failcnt" 0 "$(failcnt a)"
+}
+
 test_set_uid_program() {
 	swap 512
 	cp "$HELPERS/touch" "$T/touch"

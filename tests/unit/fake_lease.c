@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The world's members and ring, with the rules of lease.bpf.c: a charge after each LEASE_PAGES
- * faults, a stop with its record where there is no room, members followed through fork and exit.
- * Sizes in pages. Thread: the test's; a death's record also comes from a worker.
+ * faults, a stop where there is no room and then its record, members followed through fork and
+ * exit. Sizes in pages. Thread: the test's; a death's record also comes from a worker.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -308,13 +308,12 @@ bool lease_slot_recall(struct lease *l, uint32_t slot)
 
 static void stop(struct fake_process *fp, uint32_t full)
 {
-	if (!record_add((struct lease_record){
-		    .type = LEASE_RECORD_STOP, .tgid = (unsigned)fp->pid, .slot = full}))
-		return;
 	pthread_mutex_lock(&lock);
 	fp->lease.stopped = 1;
 	pthread_mutex_unlock(&lock);
 	atomic_put(&fp->stopped, 1);
+	record_add((struct lease_record){
+		.type = LEASE_RECORD_STOP, .tgid = (unsigned)fp->pid, .slot = full});
 }
 
 /* ---- what processes do ---- */

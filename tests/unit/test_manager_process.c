@@ -196,6 +196,24 @@ static void test_discover(void)
 	CU_ASSERT_EQUAL(nr_members(a), 3);
 }
 
+/* The stop itself: it stands, and nobody was told. */
+static void test_stop_untold(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100), *y = member_make(a, 0);
+
+	world.lose_records = true;
+	hit_limit(x);
+	world.lose_records = false;
+	world_run();
+	CU_ASSERT_TRUE(stands(x));
+	world_miss();
+	world_run();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_FALSE(stands(y));
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_STOP), 1);
+}
+
 static void test_nobody(void)
 {
 	struct group *root = manager_root(mgr), *a = group_make_limited(root, "a", 1000);
@@ -476,6 +494,7 @@ int main(int argc, char **argv)
 			       {"exit", test_exit},
 			       {"a short life", test_short_life},
 			       {"discovered", test_discover},
+			       {"a stop that nobody was told of", test_stop_untold},
 			       {"nobody's records", test_nobody},
 			       {"the map was full", test_map_was_full},
 			       {"a pid used again", test_pid_reused},
