@@ -195,6 +195,14 @@ struct group *group_make_limited(struct group *parent, const char *name, uint64_
 	return g;
 }
 
+struct group *group_make_marked(struct group *parent, const char *name, uint64_t limit)
+{
+	struct group *g = group_make_limited(parent, name, limit);
+
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, g, 75, 50), 0);
+	return g;
+}
+
 static void note_done(int error, void *userdata)
 {
 	struct limit_write *w = userdata;

@@ -34,6 +34,8 @@ void world_run_until(bool (*done)(const void *userdata), const void *userdata);
 /* Mode 0755, caller root, no background reclaim. */
 struct group *group_make(struct group *parent, const char *name);
 struct group *group_make_limited(struct group *parent, const char *name, uint64_t limit_pages);
+/* The same with watermarks 75 50. */
+struct group *group_make_marked(struct group *parent, const char *name, uint64_t limit);
 /* A process of this size, not sharing, with a lease and in the map: a member of g. */
 struct fake_process *member_make(struct group *g, uint64_t rss_anon);
 struct process *member(const struct fake_process *fp); /* as the manager knows it; NULL: not */

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Background reclaim: when it begins, how far it goes, what ends it, and who waits for it. Sizes in
- * pages. */
+/* Background reclaim: when it begins, how far it goes, what ends it. Sizes in pages. */
 #include "tests/unit/manager_fixture.h"
 
 /* As in manager/background.c. */
 #define BATCH         1024
 #define ROUND_BATCHES 128
-
-static struct group *make_marked(struct group *parent, const char *name, uint64_t limit)
-{
-	struct group *g = group_make_limited(parent, name, limit);
-
-	CU_ASSERT_EQUAL(group_set_watermarks(mgr, g, 75, 50), 0);
-	return g;
-}
 
 /* As world_work(), and the loop runs after each charge. Pages touched. */
 static uint64_t work_slowly(struct fake_process *fp, uint64_t nr)
@@ -25,19 +16,6 @@ static uint64_t work_slowly(struct fake_process *fp, uint64_t nr)
 		world_run();
 	}
 	return done;
-}
-
-/* A round of a group of 4000 is under way, its worker held. */
-static struct group *held_round(struct fake_process **ret)
-{
-	struct group *a = make_marked(manager_root(mgr), "a", 4000);
-
-	*ret = member_make(a, 2980);
-	fake_reclaim_hold(0);
-	CU_ASSERT_EQUAL(world_touch(*ret, 100), 100);
-	world_step();
-	fake_reclaim_wait_held(1);
-	return a;
 }
 
 /* ---- the marks ---- */
@@ -72,7 +50,7 @@ static void test_marks(void)
 
 static void test_high_to_low(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 4000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 4000);
 	struct fake_process *fp = member_make(a, 0);
 
 	CU_ASSERT_EQUAL(world_touch(fp, 2980), 2980);
@@ -102,7 +80,7 @@ static void test_high_to_low(void)
 
 static void test_off(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 0);
 
 	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
@@ -119,7 +97,7 @@ static void test_off(void)
 
 static void test_page_cache(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 100);
 
 	world_read_file(fp, 7, 1500);
@@ -133,7 +111,7 @@ static void test_page_cache(void)
 /* Memory that no charge tells of is seen at the tick. */
 static void test_by_tick(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 100);
 
 	atomic_put(&fp->rss_anon, 1600);
@@ -152,7 +130,7 @@ static void test_far(void)
 
 	mgr->tick_pages = world.tick_pages = 1000;
 	mgr->nr_cpus = 2;
-	a = make_marked(manager_root(mgr), "a", 100000);
+	a = group_make_marked(manager_root(mgr), "a", 100000);
 	fp = member_make(a, 74000);
 	CU_ASSERT_EQUAL(a->distance, GROUP_FAR);
 	CU_ASSERT_EQUAL(world_touch(fp, 900), 900);
@@ -168,8 +146,8 @@ static void test_far(void)
 /* The parent's mark, passed by what two children have together, neither of them near its own. */
 static void test_parent(void)
 {
-	struct group *p = make_marked(manager_root(mgr), "p", 2000);
-	struct group *a = make_marked(p, "a", 2000), *b = make_marked(p, "b", 2000);
+	struct group *p = group_make_marked(manager_root(mgr), "p", 2000);
+	struct group *a = group_make_marked(p, "a", 2000), *b = group_make_marked(p, "b", 2000);
 	struct fake_process *x = member_make(a, 700), *y = member_make(b, 700);
 
 	CU_ASSERT_EQUAL(world_touch(x, 160), 160);
@@ -183,7 +161,8 @@ static void test_parent(void)
 /* Both marks at one charge: one record tells of the first, the next charge of the other. */
 static void test_parent_and_child(void)
 {
-	struct group *p = make_marked(manager_root(mgr), "p", 2000), *a = make_marked(p, "a", 2000);
+	struct group *p = group_make_marked(manager_root(mgr), "p", 2000),
+		     *a = group_make_marked(p, "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 
 	CU_ASSERT_EQUAL(world_touch(fp, 40), 40);
@@ -199,7 +178,7 @@ static void test_parent_and_child(void)
 /* Charges without memory: counted, now and then, and that is all. */
 static void test_faults_without_memory(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 3200);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 3200);
 	struct fake_process *fp = member_make(a, 2300);
 
 	for (int i = 0; i < 100; i++) {
@@ -217,7 +196,7 @@ static void test_faults_without_memory(void)
 
 static void test_lost_record(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 
 	world.lose_records = true;
@@ -234,7 +213,7 @@ static void test_lost_record(void)
 
 static void test_nothing_comes_back(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 
 	world.swap_free = 0;
@@ -259,7 +238,7 @@ static void test_nothing_comes_back(void)
 /* Swap is full for a while, up to the limit, and then it is not. */
 static void test_swap_full_for_a_while(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 	uint64_t nr_high;
 
@@ -277,7 +256,7 @@ static void test_swap_full_for_a_while(void)
 /* It frees some, not down to the low mark: from there on all is as before. */
 static void test_freed_some(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 
 	world.swap_free = 0;
@@ -293,7 +272,7 @@ static void test_freed_some(void)
 /* What came back at the limit tells that there is something to be had. */
 static void test_limit_begins_round(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 16000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 16000);
 	struct fake_process *fp = member_make(a, 11900);
 
 	lease_slot_set_wake_room(mgr->lease, a->slot, LEASE_WAKE_OFF);
@@ -325,7 +304,8 @@ static void test_many_threads(void)
  */
 static void test_put_off(void)
 {
-	struct group *p = make_marked(manager_root(mgr), "p", 4000), *a = make_marked(p, "a", 2000);
+	struct group *p = group_make_marked(manager_root(mgr), "p", 4000),
+		     *a = group_make_marked(p, "a", 2000);
 	struct group *b = group_make(p, "b");
 	struct fake_process *x = member_make(a, 1490), *y = member_make(b, 1500);
 
@@ -347,7 +327,7 @@ static void test_put_off(void)
 /* Little by little, for ever: after so many batches it is another round. */
 static void test_bounded_round(void)
 {
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
 	struct fake_process *fp = member_make(a, 1480);
 
 	world.page_out_max = 3;
@@ -357,148 +337,6 @@ static void test_bounded_round(void)
 	CU_ASSERT_EQUAL(world.nr_page_out, (520 + 2) / 3);
 	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
 	CU_ASSERT((520 + 2) / 3 > ROUND_BATCHES);
-}
-
-/* ---- who comes meanwhile ---- */
-
-/* It has freed some already: that is no limit hit. */
-static void test_room_found_meanwhile(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	atomic_put(&fp->rss_anon, 2400);
-	while (!stands(fp))
-		world_fault(fp, 8);
-	world_step();
-	CU_ASSERT_FALSE(stands(fp));
-	CU_ASSERT_EQUAL(failcnt(a), 0);
-	go_on();
-}
-
-static void test_limit_hit_meanwhile(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	hit_limit(fp);
-	world_step();
-	CU_ASSERT(stands(fp));
-	CU_ASSERT_EQUAL(failcnt(a), 1);
-	CU_ASSERT_EQUAL(fake_reclaim_nr_held(), 1);
-	go_on();
-	CU_ASSERT_FALSE(stands(fp));
-	CU_ASSERT_EQUAL(failcnt(a), 1);
-	/* It went on after what was under way, and the round to its end. */
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_DIRECT), 0);
-	CU_ASSERT_EQUAL(usage_pages(a), 2000);
-}
-
-/* What was under way brought nothing: then it is the waiter's turn, and only then OOM. */
-static void test_futile_for_waiter(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	hit_limit(fp);
-	world_step();
-	CU_ASSERT(stands(fp));
-	fp->pinned = UINT64_MAX;
-	group_set_oom_kill_disable(mgr, a, 1);
-	go_on();
-	CU_ASSERT_EQUAL(world.nr_page_out, 2);
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_OOM), 1);
-	fp->pinned = 0;
-	look_again();
-	CU_ASSERT_EQUAL(limit_set(a, 8000), 0);
-	CU_ASSERT_FALSE(stands(fp));
-}
-
-static void test_removed(void)
-{
-	struct fake_process *fp;
-
-	held_round(&fp);
-	world_exit(fp);
-	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "a"), 0);
-	/* What is made in its place has nothing to do with it. */
-	struct group *a = make_marked(manager_root(mgr), "a", 2000);
-
-	go_on();
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND), 0);
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 0);
-	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
-}
-
-static void test_raised(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	CU_ASSERT_EQUAL(limit_set(a, 1000000), 0);
-	go_on();
-	CU_ASSERT_EQUAL(world.nr_page_out, 1);
-	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
-}
-
-static void test_unlimited(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	CU_ASSERT_EQUAL(limit_set(a, bytes_to_pages(LIMIT_MAX_BYTES)), 0);
-	go_on();
-	CU_ASSERT_EQUAL(world.nr_page_out, 1);
-	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
-	CU_ASSERT_EQUAL(world_work(fp, 5000), 5000);
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 1);
-}
-
-/* Both get there: the writer first, then the round down to the new low mark. */
-static void test_lowered(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-	struct limit_write w;
-
-	limit_write(&w, a, 2000);
-	CU_ASSERT_EQUAL(w.nr_done, 0);
-	go_on();
-	CU_ASSERT_EQUAL(w.nr_done, 1);
-	CU_ASSERT_EQUAL(w.error, 0);
-	CU_ASSERT_EQUAL(usage_pages(a), 1000);
-	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_DIRECT) > 0);
-	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND) > 0);
-}
-
-static void test_turned_off(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
-	go_on();
-	CU_ASSERT_EQUAL(world.nr_page_out, 1);
-	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
-}
-
-/* Of a round that an earlier server began nothing is left but its pages; the mark is armed anew. */
-static void test_restart(void)
-{
-	struct fake_process *fp;
-	struct group *a = held_round(&fp);
-
-	fake_reclaim_go_on();
-	world_restart();
-	a = group_child(manager_root(mgr), "a");
-	CU_ASSERT_EQUAL(a->background, BACKGROUND_OFF);
-	world_run();
-	CU_ASSERT_EQUAL(fp->rss_anon, 3080 - BATCH);
-	CU_ASSERT_EQUAL(world_touch(fp, 900), 900);
-	CU_ASSERT_EQUAL(world_touch(fp, 100), 100);
-	world_run();
-	CU_ASSERT_EQUAL(usage_pages(a), 2000);
-	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_HIGH), 2);
 }
 
 int main(int argc, char **argv)
@@ -520,15 +358,6 @@ int main(int argc, char **argv)
 			       {"many threads", test_many_threads},
 			       {"put off for a child's", test_put_off},
 			       {"a round has an end", test_bounded_round},
-			       {"room found meanwhile", test_room_found_meanwhile},
-			       {"limit hit meanwhile", test_limit_hit_meanwhile},
-			       {"of no use to who waits", test_futile_for_waiter},
-			       {"removed meanwhile", test_removed},
-			       {"limit raised meanwhile", test_raised},
-			       {"no limit meanwhile", test_unlimited},
-			       {"limit lowered meanwhile", test_lowered},
-			       {"turned off meanwhile", test_turned_off},
-			       {"another server", test_restart},
 			       CU_TEST_INFO_NULL};
 
 	world_child_main(argc, argv);

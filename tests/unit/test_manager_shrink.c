@@ -36,10 +36,7 @@ static bool had_their_time(const void *userdata)
 
 static struct group *marked(const char *name)
 {
-	struct group *g = group_make_limited(manager_root(mgr), name, LIMIT);
-
-	CU_ASSERT_EQUAL(group_set_watermarks(mgr, g, 75, 50), 0);
-	return g;
+	return group_make_marked(manager_root(mgr), name, LIMIT);
 }
 
 static void pass_mark(struct fake_process *fp)
