@@ -25,13 +25,14 @@ uint64_t group_hierarchical_limit(const struct group *g, enum group_counter coun
 	return limit;
 }
 
-static void counter_publish(struct res_counter *c, uint64_t usage)
+void counter_publish(struct res_counter *c, uint64_t usage_bytes)
 {
 	uint64_t max = atomic_get(&c->max_usage);
 
-	atomic_put(&c->usage, usage);
-	while (usage > max && !__atomic_compare_exchange_n(&c->max_usage, &max, usage, true,
-							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	atomic_put(&c->usage, usage_bytes);
+	while (usage_bytes > max &&
+	       !__atomic_compare_exchange_n(&c->max_usage, &max, usage_bytes, true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 }
 

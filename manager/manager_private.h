@@ -328,7 +328,8 @@ void process_return_tick(struct manager *m, const struct process *p, uint64_t ti
 
 /* ---- counter.c ---- */
 struct res_counter *group_counter_of(struct group *g, enum group_counter counter);
-/* Publish usage (pages) as g's, raising max_usage. Any thread. */
+/* Publish usage as c's or g's, raising max_usage. Any thread. */
+void counter_publish(struct res_counter *c, uint64_t usage_bytes);
 void group_publish(struct group *g, struct group_pages pages);
 /* Pages that may be resident as long as so much is swapped out: by the limit of memory, and by that
  * of memory and swap. */

@@ -67,6 +67,7 @@ int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter
 
 	if (id == group_id(manager_root(m))) {
 		*ret = machine_usage_bytes(counter);
+		counter_publish(group_counter_of(manager_root(m), counter), *ret);
 		return 0;
 	}
 	r = roster_new(m, id, &roster);

@@ -267,6 +267,18 @@ static void test_settings(void)
 	CU_ASSERT_EQUAL(group_record(a)->memory.max_usage, pages_to_bytes(40));
 }
 
+/* The root's is the machine's, and its peak what was seen of that. */
+static void test_root_peak(void)
+{
+	struct group *root = manager_root(mgr);
+	uint64_t usage = 0, max = 0;
+
+	CU_ASSERT_EQUAL(group_usage_bytes(mgr, group_id(root), COUNTER_MEMORY, &usage), 0);
+	CU_ASSERT(usage > 0);
+	CU_ASSERT_EQUAL(group_max_usage_bytes(mgr, group_id(root), COUNTER_MEMORY, &max), 0);
+	CU_ASSERT(max >= usage);
+}
+
 static void test_walk(void)
 {
 	struct group *root = manager_root(mgr), *a = group_make(root, "a"),
@@ -426,6 +438,7 @@ int main(int argc, char **argv)
 			       {"rename", test_rename},
 			       {"attributes", test_attr},
 			       {"settings and resets", test_settings},
+			       {"peak of the root", test_root_peak},
 			       {"walking the tree", test_walk},
 			       {"groups called by a path", test_path_name},
 			       {"usage", test_usage},
