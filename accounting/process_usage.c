@@ -35,6 +35,7 @@ static const struct field status_fields[] = {
 	FIELD("RssAnon:", FIELD_KB, rss_anon),
 	FIELD("RssFile:", FIELD_KB, rss_file),
 	FIELD("RssShmem:", FIELD_KB, rss_shmem),
+	FIELD("VmPTE:", FIELD_KB, page_tables),
 	FIELD("VmSwap:", FIELD_KB, swap),
 	FIELD("Threads:", FIELD_DECIMAL, nr_threads),
 	FIELD("ShdPnd:", FIELD_HEX, signals_pending),
@@ -98,6 +99,12 @@ static const char *find_value(const char *text, const char *key)
 	return NULL;
 }
 
+/* A thread whose status this is: it has given back its kernel stack, reaped or not. */
+static bool has_ended(const struct process_usage *u)
+{
+	return u->state == 'Z' || u->state == 'X';
+}
+
 int process_usage_parse(const char *text, struct process_usage *ret)
 {
 	struct process_usage u = {0};
@@ -119,6 +126,7 @@ int process_usage_parse(const char *text, struct process_usage *ret)
 	 */
 	if (u.state == '\0' || u.state == '\n')
 		return -EINVAL;
+	u.nr_stacks = u.nr_threads - (has_ended(&u) && u.nr_threads);
 	*ret = u;
 	return 0;
 }
@@ -160,7 +168,7 @@ static int read_if_alive(pid_t tid, void *userdata)
 	struct process_usage u;
 
 	if (task_status_read(live->tgid, tid, &text) || process_usage_parse(text, &u) ||
-	    u.state == 'Z' || u.state == 'X')
+	    has_ended(&u))
 		return 0;
 	*live->usage = u;
 	return 1;
@@ -196,8 +204,10 @@ int process_usage_read(int fd, struct process_usage *ret)
 		return r;
 	tgid = find_value(text, "Tgid:");
 	if (u.state == 'Z' && u.nr_threads > 1 && tgid &&
-	    read_live_thread((pid_t)parse_number(tgid, 10), ret))
+	    read_live_thread((pid_t)parse_number(tgid, 10), ret)) {
+		ret->nr_stacks = u.nr_stacks;
 		return 0;
+	}
 	*ret = u;
 	return 0;
 }

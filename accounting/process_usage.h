@@ -11,11 +11,20 @@
  */
 #define STATUS_MAX_BYTES (1 << 20)
 
+/*
+ * A thread's stack in the kernel: THREAD_SIZE, of x86-64 in arch/x86/include/asm/page_64_types.h,
+ * of arm64 with pages of 4 KiB in arch/arm64/include/asm/memory.h. So much times all threads is
+ * KernelStack of /proc/meminfo.
+ */
+#define KERNEL_STACK_BYTES (16 << 10)
+
 struct process_usage {
 	uint64_t rss_anon, rss_file, rss_shmem; /* resident pages by kind */
 	uint64_t swap;                          /* swapped-out anonymous pages */
 	uint64_t locked;                        /* mlock'd pages */
+	uint64_t page_tables;                   /* of the address space, but for the top level */
 	uint32_t nr_threads;
+	uint32_t nr_stacks;       /* kernel stacks: threads, but for a leader that has ended */
 	char state;               /* R S D T t Z X … */
 	uint64_t signals_pending; /* ShdPnd: bit n-1 is signal n, for the process */
 	uint64_t signals_ignored; /* SigIgn */

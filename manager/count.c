@@ -110,6 +110,13 @@ uint64_t process_view_swap(const struct process_view *v, const struct process_us
 	return v->shares_vm ? 0 : u->swap;
 }
 
+uint64_t process_view_kmem(const struct process_view *v, const struct process_usage *u)
+{
+	uint64_t stacks = u->nr_stacks * bytes_to_pages(KERNEL_STACK_BYTES);
+
+	return stacks + (v->shares_vm ? 0 : u->page_tables);
+}
+
 /* Not if its thread wrote nothing since the tick before; seldom even then. */
 static bool may_have_shmem_files(struct process *p, uint64_t written)
 {
@@ -127,7 +134,7 @@ bool process_count(struct process *p)
 
 	if (process_usage_read(p->status_fd, &u)) {
 		p->pages = p->nr_threads = 0;
-		p->swap = 0;
+		p->swap = p->kmem = 0;
 		return false;
 	}
 	p->nr_threads = u.nr_threads;
@@ -137,6 +144,7 @@ bool process_count(struct process *p)
 		count_shmem_files(p);
 	v = process_view(p, true);
 	p->swap = process_view_swap(&v, &u);
+	p->kmem = process_view_kmem(&v, &u);
 	p->pages = process_view_pages(&v, &u);
 	rss += unmapped_shmem(&v, &u);
 	p->share_counted = rss - MIN(rss, p->pages);
@@ -144,14 +152,21 @@ bool process_count(struct process *p)
 	return true;
 }
 
+static uint64_t sum_after(uint64_t sum, uint64_t before, uint64_t now)
+{
+	return sum + now - MIN(sum + now, before);
+}
+
 bool process_recount(struct manager *m, struct process *p, const struct group *except)
 {
-	uint64_t pages_before = p->pages, threads_before = p->nr_threads, swap_before = p->swap;
+	uint64_t pages_before = p->pages, threads_before = p->nr_threads;
+	uint64_t swap_before = p->swap, kmem_before = p->kmem;
 	bool lives = process_count(p);
 
-	for (struct group *g = p->group; g; g = g->parent)
-		g->swap = g->swap + p->swap - MIN(g->swap + p->swap, swap_before);
-
+	for (struct group *g = p->group; g; g = g->parent) {
+		g->swap = sum_after(g->swap, swap_before, p->swap);
+		g->kmem = sum_after(g->kmem, kmem_before, p->kmem);
+	}
 	process_charge_counted(m, p, pages_before, threads_before, except);
 	return lives;
 }
@@ -196,11 +211,12 @@ static struct group_pages count_members(struct manager *m, struct group *g, cons
 			continue;
 		sum.usage += p->pages;
 		sum.swap += p->swap;
+		sum.kmem += p->kmem;
 	}
 	return sum;
 }
 
-/* Sets usage and swap in the whole subtree below top; returns g's. */
+/* Sets usage, swap and kmem in the whole subtree below top; returns g's. */
 static struct group_pages count_subtree(struct manager *m, struct group *g, const struct group *top)
 {
 	uint64_t cache = group_cache(m, g);
@@ -212,10 +228,12 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 
 		sum.usage += below.usage;
 		sum.swap += below.swap;
+		sum.kmem += below.kmem;
 		cache += child->cache;
 	}
 	g->usage = sum.usage;
 	g->swap = sum.swap;
+	g->kmem = sum.kmem;
 	g->cache = cache;
 	group_publish(g, sum);
 	thresholds_check(g);
@@ -249,6 +267,7 @@ static void publish_count(struct manager *m, struct group *top)
 	group_publish(top, (struct group_pages){
 				   .usage = top->usage - MIN(top->usage, top->cache) + cache,
 				   .swap = top->swap,
+				   .kmem = top->kmem,
 			   });
 	thresholds_check(top);
 }

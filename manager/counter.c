@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A group's two counters, of memory and of memory and swap together: published usage, the bound
- * that both limits make, resets. Any thread reads and publishes; the rest is the manager's loop's.
+ * A group's counters, of memory, of memory and swap together, and of kernel memory: published
+ * usage, the bound that the limits of the first two make, resets. Any thread reads and publishes;
+ * the rest is the manager's loop's.
  */
 #include "manager/manager_private.h"
 #include "util/util.h"
 
 struct res_counter *group_counter_of(struct group *g, enum group_counter counter)
 {
+	if (counter == COUNTER_KMEM)
+		return &g->record->kmem;
 	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
 }
 

@@ -253,6 +253,7 @@ void process_charge_exit(struct manager *m, const struct process *p, uint64_t ex
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		g->usage -= MIN(g->usage, p->pages);
 		g->swap -= MIN(g->swap, p->swap);
+		g->kmem -= MIN(g->kmem, p->kmem);
 		if (!g->tick_pages || exit_nsec <= g->room_nsec)
 			continue;
 		if (p->nr_threads && !p->shares_vm)

@@ -273,7 +273,7 @@ static void limit_apply(struct manager *m, struct group *g, enum group_counter c
 
 static uint64_t counted(const struct group *g, enum group_counter counter)
 {
-	return group_pages_sum((struct group_pages){g->usage, g->swap}, counter);
+	return group_pages_sum((struct group_pages){.usage = g->usage, .swap = g->swap}, counter);
 }
 
 /* Usage was above the limit wanted: is it still, after one more round of reclaim? */

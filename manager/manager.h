@@ -84,8 +84,9 @@ const struct group_record *group_record(const struct group *g);
 /* Percent of the limit between which background reclaim works; 0 and 0: it does not. */
 void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low);
 
-/* What has a usage, a limit and the rest of a res_counter: memory, and memory and swap together. */
-enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, NR_COUNTERS };
+/* What has a usage, a limit and the rest of a res_counter: memory, memory and swap together, and
+ * what the kernel uses for the members, which is part of neither and has no limit. */
+enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, COUNTER_KMEM, NR_COUNTERS };
 
 const struct res_counter *group_counter(const struct group *g, enum group_counter counter);
 

@@ -66,6 +66,7 @@ struct process {
 	uint64_t pages;    /* that count against limits */
 	uint64_t resident; /* RssAnon + RssFile + RssShmem */
 	uint64_t swap;
+	uint64_t kmem; /* page tables and kernel stacks */
 	uint32_t nr_threads;
 	bool active;           /* since the count before: running, or other pages */
 	uint64_t shmem_files;  /* pages of open tmpfs files and memfds; atomic */
@@ -105,11 +106,13 @@ struct job;
 
 /* What a group and those below it use. */
 struct group_pages {
-	uint64_t usage, swap;
+	uint64_t usage, swap, kmem;
 };
 
 static inline uint64_t group_pages_sum(struct group_pages p, enum group_counter counter)
 {
+	if (counter == COUNTER_KMEM)
+		return p.kmem;
 	return counter == COUNTER_MEMSW ? p.usage + p.swap : p.usage;
 }
 
@@ -129,6 +132,7 @@ struct group {
 
 	uint64_t usage;               /* pages, as last counted, children included */
 	uint64_t swap;                /* the same of what is swapped out */
+	uint64_t kmem;                /* and of kernel memory: not part of usage */
 	uint64_t cache;               /* of these: page cache */
 	enum group_distance distance; /* from its limit, see far.c */
 	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
@@ -363,6 +367,8 @@ struct process_view process_view(const struct process *p, bool fresh_only);
  * are shared. Any thread. */
 uint64_t process_view_pages(const struct process_view *v, struct process_usage *u);
 uint64_t process_view_swap(const struct process_view *v, const struct process_usage *u);
+/* Page tables, once for each address space, and kernel stacks. */
+uint64_t process_view_kmem(const struct process_view *v, const struct process_usage *u);
 /* Pages of page cache charged to this group alone. */
 uint64_t group_cache(const struct manager *m, const struct group *g);
 

@@ -22,6 +22,8 @@ uint64_t machine_usage_bytes(enum group_counter counter)
 
 	if (read_file_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
 		return 0;
+	if (counter == COUNTER_KMEM)
+		return (meminfo_kb(text, "\nPageTables:") + meminfo_kb(text, "KernelStack:")) << 10;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		kb += meminfo_kb(text, keys[i]);
 	if (counter == COUNTER_MEMSW)
@@ -41,6 +43,7 @@ static struct group_pages roster_pages(const struct roster *r)
 		if (process_usage_read(r->members[i].status->fd, &u))
 			continue;
 		sum.swap += process_view_swap(&r->members[i], &u);
+		sum.kmem += process_view_kmem(&r->members[i], &u);
 		sum.usage += process_view_pages(&r->members[i], &u);
 	}
 	return sum;

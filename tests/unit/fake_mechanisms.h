@@ -36,7 +36,7 @@ struct fake_process {
 	bool real;    /* a child of the test: world_child() */
 	bool undying; /* a SIGKILL is counted, but it takes world_exit() to end it */
 	uint64_t alive;
-	uint64_t rss_anon, rss_file, rss_shmem, swap, locked;
+	uint64_t rss_anon, rss_file, rss_shmem, swap, locked, page_tables;
 	uint64_t pss_anon; /* its share of rss_anon */
 	uint64_t pinned;   /* of rss_anon: what no page-out takes */
 	uint64_t shmem_files, written_bytes;

@@ -2,13 +2,16 @@
 /* What a process uses: the text of status, and real processes. */
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "accounting/process_usage.h"
 #include "tests/unit/run_suites.h"
@@ -25,7 +28,8 @@ static void test_parse(void)
 				    "TracerPid:\t42\nGroups:\t0 1 2 \nVmPeak:\t    9000 kB\n"
 				    "VmLck:\t       8 kB\nVmRSS:\t    1000 kB\n"
 				    "RssAnon:\t     400 kB\nRssFile:\t     512 kB\n"
-				    "RssShmem:\t      88 kB\nVmSwap:\t      16 kB\nThreads:\t3\n"
+				    "RssShmem:\t      88 kB\nVmPTE:\t     132 kB\n"
+				    "VmSwap:\t      16 kB\nThreads:\t3\n"
 				    "SigPnd:\tffffffffffffffff\nShdPnd:\t0000000000040000\n"
 				    "SigBlk:\t0000000000010000\nSigIgn:\t0000000000000004\n"
 				    "SigCgt:\tfffffffe7ffbfeff\nCapInh:\t0000000000000000\n",
@@ -38,7 +42,9 @@ static void test_parse(void)
 	CU_ASSERT_EQUAL(u.rss_shmem, 88 * 1024 / page_size());
 	CU_ASSERT_EQUAL(u.swap, 16 * 1024 / page_size());
 	CU_ASSERT_EQUAL(u.locked, 8 * 1024 / page_size());
+	CU_ASSERT_EQUAL(u.page_tables, 132 * 1024 / page_size());
 	CU_ASSERT_EQUAL(u.nr_threads, 3);
+	CU_ASSERT_EQUAL(u.nr_stacks, 3);
 	CU_ASSERT_EQUAL(u.signals_pending, 1ULL << (SIGSTOP - 1));
 	CU_ASSERT_EQUAL(u.signals_blocked, 0x10000);
 	CU_ASSERT_EQUAL(u.signals_ignored, 4);
@@ -68,8 +74,13 @@ static void test_parse_missing(void)
 	CU_ASSERT_EQUAL(process_usage_parse("Name:\tx\nState:\tZ (zombie)\nThreads:\t1\n", &u), 0);
 	CU_ASSERT_EQUAL(u.state, 'Z');
 	CU_ASSERT_EQUAL(u.rss_anon + u.rss_file + u.rss_shmem + u.swap + u.locked, 0);
+	CU_ASSERT_EQUAL(u.page_tables, 0);
 	CU_ASSERT_EQUAL(u.nr_threads, 1);
+	CU_ASSERT_EQUAL(u.nr_stacks, 0);
+	CU_ASSERT_EQUAL(process_usage_parse("State:\tX (dead)\nThreads:\t0\n", &u), 0);
+	CU_ASSERT_EQUAL(u.nr_stacks, 0);
 	CU_ASSERT_EQUAL(process_usage_parse("State:\tR", &u), 0);
+	CU_ASSERT_EQUAL(u.nr_stacks, 0);
 	/* A key without its number does not take the next line's. */
 	CU_ASSERT_EQUAL(process_usage_parse("State:\tR\nRssAnon:\n77 kB\nVmSwap:\t-4 kB\n", &u), 0);
 	CU_ASSERT_EQUAL(u.rss_anon, 0);
@@ -133,6 +144,50 @@ static void test_zombie_and_gone(void)
 	CU_ASSERT_EQUAL(process_usage_read(fd, &u), -ESRCH);
 	CU_ASSERT_EQUAL(u.nr_threads, 42);
 	CU_ASSERT_EQUAL(process_usage_open(pid), -ESRCH);
+	close(fd);
+}
+
+static void *pause_main(void *userdata)
+{
+	(void)userdata;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Three threads, of which the first has ended. */
+static pid_t start_leaderless(void)
+{
+	pid_t pid = fork();
+	pthread_t thread;
+
+	if (pid == 0) {
+		for (int i = 0; i < 2; i++)
+			if (pthread_create(&thread, NULL, pause_main, NULL))
+				_exit(1);
+		syscall(SYS_exit, 0);
+	}
+	return pid;
+}
+
+/* Its memory is there still; of its kernel stacks one has gone. */
+static void test_leader_ended(void)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	struct process_usage u = {0};
+	pid_t pid = start_leaderless();
+	int fd = process_usage_open(pid);
+
+	CU_ASSERT_FATAL(pid > 0 && fd >= 0);
+	for (int i = 0; i < 5000 && u.nr_stacks + 1 != u.nr_threads; i++) {
+		nanosleep(&nap, NULL);
+		CU_ASSERT_EQUAL(process_usage_read(fd, &u), 0);
+	}
+	CU_ASSERT(u.nr_threads >= 3); /* a sanitizer has threads of its own */
+	CU_ASSERT_EQUAL(u.nr_stacks, u.nr_threads - 1);
+	CU_ASSERT(u.page_tables > 0);
+	kill(pid, SIGKILL);
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
 	close(fd);
 }
 
@@ -291,6 +346,7 @@ int main(void)
 		{"missing fields", test_parse_missing},
 		{"this process", test_self},
 		{"a zombie, and a process that has gone", test_zombie_and_gone},
+		{"the first thread has ended", test_leader_ended},
 		{"shared pages count by halves", test_shared},
 		{"memfds that are held open", test_shmem_files},
 		{"a large mapping of a memfd", test_shmem_large_mapping},
