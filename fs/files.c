@@ -101,6 +101,8 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 		return r;
 	if (w->group == manager_root(w->manager))
 		return -EINVAL;
+	if (counter == COUNTER_KMEM) /* without effect, as in the kernel since Linux 5.16 */
+		return 0;
 	group_set_limit(w->manager, w->group, counter, bytes, w->done, w->userdata);
 	return -EINPROGRESS;
 }
@@ -138,6 +140,7 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 
 COUNTER_FILES(, COUNTER_MEMORY)
 COUNTER_FILES(memsw_, COUNTER_MEMSW)
+COUNTER_FILES(kmem_, COUNTER_KMEM)
 
 static int soft_limit_read(const struct group *g, char **ret, size_t *ret_len)
 {
@@ -339,6 +342,12 @@ static const struct control_file table[] = {
 	 .write = memsw_max_usage_write},
 	{"memory.memsw.limit_in_bytes", 0644, .read = memsw_limit_read, .write = memsw_limit_write},
 	{"memory.memsw.failcnt", 0644, .read = memsw_failcnt_read, .write = memsw_failcnt_write},
+	/* No event: the kernel has no thresholds of kernel memory. */
+	{"memory.kmem.usage_in_bytes", 0444, .scan = kmem_usage_scan},
+	{"memory.kmem.max_usage_in_bytes", 0644, .scan = kmem_max_usage_scan,
+	 .write = kmem_max_usage_write},
+	{"memory.kmem.limit_in_bytes", 0644, .read = kmem_limit_read, .write = kmem_limit_write},
+	{"memory.kmem.failcnt", 0644, .read = kmem_failcnt_read, .write = kmem_failcnt_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

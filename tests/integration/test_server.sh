@@ -52,9 +52,10 @@ test_server_killed_idle() {
 	talk_in member c "$HELPERS/touch" -h 4
 	expect member "done 1"
 	in_group a "$HELPERS/touch" 40
-	before="$(failcnt a) $(max_usage a) $(event a max) $(event a paged_out)"
+	before="$(failcnt a) $(max_usage a) $(event a max) $(event a paged_out) $(get a/memory.kmem.max_usage_in_bytes)"
 	kill_server
-	eq "figures" "$before" "$(failcnt a) $(max_usage a) $(event a max) $(event a paged_out)"
+	eq "figures" "$before" \
+		"$(failcnt a) $(max_usage a) $(event a max) $(event a paged_out) $(get a/memory.kmem.max_usage_in_bytes)"
 	eq "limits" "16777216 8388608" "$(get a/memory.limit_in_bytes) $(get a/b/memory.limit_in_bytes)"
 	eq "swappiness" 17 "$(get a/b/memory.swappiness)"
 	eq "mode" 600 "$(stat -c %a "$M/a/b/tasks")"
