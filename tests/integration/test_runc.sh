@@ -59,6 +59,7 @@ test_run_and_update() {
 	run_c events --stats "$group" >"$T/stats"
 	grep -q '"usage":{"limit":67108864,"usage":[1-9][0-9]*,' "$T/stats" || fail "$(cat "$T/stats")"
 	grep -q '"hierarchical_memory_limit":67108864' "$T/stats" || fail "$(cat "$T/stats")"
+	grep -q '"kernel":{"limit":'"$UNLIMITED"',"usage":[1-9][0-9]*,' "$T/stats" || fail "$(cat "$T/stats")"
 	eq "processes that ps shows" 1 "$(run_c ps "$group" | grep -c busybox)"
 	eq "group of an exec" "/$group" "$(run_c exec "$group" /bin/busybox grep :memory: /proc/self/cgroup | cut -d: -f3)"
 	if [ -e "$M/memory.memsw.limit_in_bytes" ]; then
