@@ -15,6 +15,7 @@
 #include "util/util.h"
 
 #define ZRAM_CONTROL "/sys/class/zram-control/"
+#define LOCK         "/var/tmp/memcgfs-test.lock" /* as in tests/integration/run */
 
 /*
  * Above all others: what went to another's device comes back into memory when that is turned off.
@@ -109,11 +110,14 @@ static void end_guard(void)
 	guard = -1;
 }
 
-/* One test after the other, on the whole machine: they would have the same priority. Held by the
- * guard, too. */
+/*
+ * One test after the other, on the whole machine, and those of tests/integration/run: their swap
+ * has this priority, too, and what this takes of their programs' comes back uncounted at its end.
+ * Held by the guard, too.
+ */
 static int lock(void)
 {
-	lock_fd = open(ZRAM_CONTROL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	lock_fd = open(LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (lock_fd < 0)
 		return -errno;
 	return flock(lock_fd, LOCK_EX) < 0 ? -errno : 0;
