@@ -81,6 +81,7 @@ static void job_add(struct job *j, struct process *p)
 		.proc_fd = p->status_fd,
 		.hand = p->hand,
 		.rss = p->resident,
+		.runs_alone = j->purpose == JOB_BACKGROUND && p->nr_threads == 1,
 	};
 	j->share_saved[j->nr] = process_shares_pages(p) && p->resident > SHARE_JOB_PAGES
 					? (int64_t)p->share_counted
@@ -113,6 +114,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 
 	if (!j)
 		return -ENOMEM;
+	j->purpose = purpose;
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		j->want[g->slot] = true;
 		j->cache += group_cache(m, g);
@@ -120,7 +122,6 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 			if (!p->shares_vm)
 				job_add(j, p);
 	}
-	j->purpose = purpose;
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;

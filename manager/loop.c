@@ -286,10 +286,9 @@ static int manager_start(struct manager *m)
 	int r;
 
 	set_descriptor_budget(m);
-
+	reclaim_prepare();
 	prefer_this_thread();
 	r = sd_event_new(&m->event);
-
 	guards_drop_inherited(m);
 	if (r >= 0)
 		r = lease_server_start(m->lease, on_record, m);

@@ -163,12 +163,16 @@ static const struct sandbox_call accounting[] = {
 static const struct sandbox_call reclaim[] = {
 	{.nr = NR_CACHESTAT},
 	CALL(fadvise64),
+	CALL(getcpu),
+	CALL(getpriority),
 	CALL_IF(ioctl, IOCTL_TYPE('f')), /* PAGEMAP_SCAN */
 	CALL(mincore),
+	CALL(membarrier), /* measures how slow interrupts are */
 	CALL(open_by_handle_at),
 	CALL(process_madvise),
 	CALL(process_mrelease),
 	CALL(sched_getaffinity),
+	CALL(sched_setaffinity),
 	CALL(sync_file_range),
 	CALL(sysinfo), /* free swap */
 };

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
+#include "reclaim/follow.h"
 #include "reclaim/page_batch.h"
 #include "reclaim/present_runs.h"
 #include "reclaim/reclaim.h"
@@ -35,6 +36,7 @@ uint64_t swap_free_pages(void)
 struct target {
 	int pidfd;
 	struct present_scan scan;
+	struct follower follower;
 };
 
 static void target_close(struct target *t)
@@ -55,7 +57,7 @@ static int target_check(const struct target *t)
 
 static int target_open(struct target *ret, const struct reclaim_process *p, bool file_mapped)
 {
-	struct target t;
+	struct target t = {};
 	int error;
 
 	t.pidfd = process_open(p->pid, p->proc_fd);
@@ -147,8 +149,14 @@ static int sweep(struct target *t, struct reclaim_process *p, uint64_t end, uint
 		 uint64_t *got)
 {
 	while (*got < nr_pages && p->hand < end) {
-		int error = advance(t, &p->hand, end, nr_pages - *got, got);
+		uint64_t wanted = nr_pages - *got;
+		int error;
 
+		if (t->follower.on) {
+			follow(&t->follower, p->pid);
+			wanted = MIN(wanted, FOLLOW_PAGES);
+		}
+		error = advance(t, &p->hand, end, wanted, got);
 		if (error)
 			return error;
 	}
@@ -172,11 +180,14 @@ static int page_out_one(struct reclaim_process *p, uint64_t nr_pages, bool file_
 		p->hand = 0;
 	start = p->hand & ~(uint64_t)(page_size() - 1);
 	p->hand = start;
+	if (p->runs_alone)
+		follow_begin(&t.follower);
 	error = sweep(&t, p, present_scan_end(), nr_pages, &got);
 	if (!error && got < nr_pages) {
 		p->hand = 0;
 		error = sweep(&t, p, start, nr_pages, &got);
 	}
+	follow_end(&t.follower);
 	target_close(&t);
 	p->nr_paged_out += got;
 	*ret_done = error || got < nr_pages;

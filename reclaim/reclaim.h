@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Once, before all else: measures what page-out beside a running program costs here. 1 to 3 ms. */
+void reclaim_prepare(void);
+
 /* One process to page out of. The clock hand is the caller's to keep between calls. */
 struct reclaim_process {
 	pid_t pid;
@@ -20,6 +23,7 @@ struct reclaim_process {
 	uint64_t hand; /* in/out: address where the next call goes on */
 	uint64_t
 		rss; /* in: pages the caller believes the process has, for the proportional split */
+	bool runs_alone;       /* in: it has one thread, and that runs meanwhile (follow.h) */
 	uint64_t nr_paged_out; /* out: pages that were there, and went */
 };
 

@@ -145,6 +145,10 @@ static uint64_t page_out_of(struct reclaim_process *rp, uint64_t nr_pages)
 	return take;
 }
 
+void reclaim_prepare(void)
+{
+}
+
 int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped)
 {
 	uint64_t done = 0;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "reclaim/follow.h"
 #include "reclaim/present_runs.h"
 #include "reclaim/reclaim.h"
 #include "tests/unit/deny_syscall.h"
@@ -268,7 +269,7 @@ static int restless(void *memory)
 	return 2;
 }
 
-static void test_running(void)
+static void page_out_running(bool runs_alone)
 {
 	siginfo_t info = {0};
 	struct child c;
@@ -276,12 +277,31 @@ static void test_running(void)
 	if (swap_error)
 		return;
 	c = child_start(private_4, restless);
+	c.process.runs_alone = runs_alone;
 	kill(c.process.pid, SIGCONT);
 	while (waitid(P_PID, (id_t)c.process.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
 	       !info.si_pid)
 		CU_ASSERT(page_out(&c.process, 1, 1024, false) >= 0);
 	CU_ASSERT_EQUAL(page_out(&c.process, 1, 1024, false), 0); /* a zombie */
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
+}
+
+static void test_running(void)
+{
+	page_out_running(false);
+}
+
+/* From the CPU that it runs on. */
+static void test_followed(void)
+{
+	cpu_set_t before, after;
+
+	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(before), &before), 0);
+	follow_assume(1000000);
+	page_out_running(true);
+	follow_assume(0);
+	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(after), &after), 0);
+	CU_ASSERT_TRUE(CPU_EQUAL(&before, &after));
 }
 
 static void test_nothing_to_do(void)
@@ -370,6 +390,7 @@ int main(void)
 		{"huge pages", test_huge},
 		{"a process killed meanwhile", test_killed_meanwhile},
 		{"a process that runs, and execs", test_running},
+		{"a program that is followed", test_followed},
 		{"nothing to do", test_nothing_to_do},
 		{"kernels without PAGEMAP_SCAN and PROCMAP_QUERY", test_older_kernels},
 		{"page-out of a pid that was reused", test_page_out_reused},
