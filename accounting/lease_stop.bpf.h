@@ -2,39 +2,45 @@
 /*
  * The part of lease.bpf.c that stops a member that has no room.
  *
- * The kernel sends a program's signal from an interrupt, which may come any time after the program
- * (since Linux 6.14 always; before that where interrupts were off). A record written by the program
- * would be answered before there is anything to answer, and the member stand for ever: in a virtual
- * machine whose CPUs are taken away, one in a thousand. So the record is written when the signal is
- * generated, under the lock that a SIGCONT needs as well: whoever reads it comes after the stop.
+ * The kernel may send a program's signal from an interrupt after the program (where interrupts were
+ * off, and in newer kernels wherever it cannot be preempted). A record written by the program would
+ * be answered before there is anything to answer, and the member stand for ever: in a virtual
+ * machine whose CPUs are taken away, one stop in some thousands. So the record is written when the
+ * signal is generated, under the lock that a SIGCONT needs as well: whoever reads it comes after
+ * the stop.
  */
 #ifndef MEMCGFS_LEASE_STOP_BPF_H
 #define MEMCGFS_LEASE_STOP_BPF_H
 
-/* The thread that a stop is on its way to: a program's signal is sent from the CPU it ran on. */
+/* The thread that stops are on their way to: a program's signal is sent from the CPU it ran on, and
+ * before another thread runs there. More than one: a tick's, and that of what it interrupted. */
+struct stops_under_way {
+	u32 tid, nr;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct stops_under_way);
 } stopping SEC(".maps");
 
-/*
- * Stop the current thread, and so its process, before it runs another user instruction; not when a
- * stop is on its way from here already, or the thread is ending.
- */
+/* Stop the current thread, and so its process, before it runs another user instruction; not when it
+ * is ending. */
 static __always_inline void stop_current(struct lease_member *member)
 {
-	u32 zero = 0, before, was_stopped = member->stopped;
-	u32 *tid = bpf_map_lookup_elem(&stopping, &zero);
+	u32 zero = 0, tid = (u32)bpf_get_current_pid_tgid(), was_stopped = member->stopped;
+	struct stops_under_way *s = bpf_map_lookup_elem(&stopping, &zero);
 
-	if (!nr_daemons || !tid)
+	if (!nr_daemons || !s)
 		return;
-	before = *tid;
-	*tid = (u32)bpf_get_current_pid_tgid();
+	if (s->tid != tid)
+		s->nr = 0; /* of one that ended instead */
+	s->tid = tid;
+	s->nr++;
 	member->stopped = 1;
 	if (bpf_send_signal_thread(SIGSTOP)) {
-		*tid = before;
+		s->nr--;
 		member->stopped = was_stopped;
 	}
 }
@@ -42,13 +48,19 @@ static __always_inline void stop_current(struct lease_member *member)
 /* p was sent SIGSTOP, by whomever. */
 static __always_inline void stop_generated(struct task_struct *p)
 {
-	u32 zero = 0, tgid = (u32)p->tgid, *tid = bpf_map_lookup_elem(&stopping, &zero);
-	struct lease_member *member = bpf_map_lookup_elem(&members, &tgid);
+	u32 zero = 0, tgid = (u32)p->tgid;
+	struct stops_under_way *s = bpf_map_lookup_elem(&stopping, &zero);
+	struct lease_member *member;
 	struct lease_record *r;
 
-	if (!tid || *tid != (u32)p->pid || !member)
+	if (!s || s->tid != (u32)p->pid || !s->nr)
 		return;
-	*tid = 0;
+	s->nr--;
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member)
+		return;
+	/* Again: another's stop may have been answered since, and its mark taken away. */
+	member->stopped = 1;
 	r = record_new(LEASE_RECORD_STOP, tgid, member->slot);
 	/* Once more: the ring may have been emptied before the server could see the loss. */
 	if (!r)

@@ -374,3 +374,31 @@ section_asks() {
 	cache_row "not" without
 	echo
 }
+
+# The 2013 patch's own stress test ----------------------------------------------------------------------------------------
+
+section_stress() {
+	local seconds=${STRESS_SECONDS:-60} limit=$((4096 * MIB)) status=0
+	# shellcheck source=../tests/integration/test_stress.sh
+	. "$TESTS/test_stress.sh"
+	echo "## The stress test of the 2013 patch"
+	if ! (extract) >/dev/null 2>&1; then
+		echo "Not run: the patch, or a compiler, is not here."
+		echo
+		return 0
+	fi
+	use_swap zram 8192 || use_swap file 8192
+	group stress $limit
+	sampler_start stress
+	stress "$seconds" || status=$?
+	sampler_stop
+	echo "\`mempressure_test\` as it stands in the patch, $seconds s, in 4 GiB; exit status $status (124: interrupted at the end of the time)."
+	echo
+	echo "| OOM kills | memory.failcnt | peak over the limit, group | sampled | chunks asked for | chunks freed |"
+	echo "|---|---|---|---|---|---|"
+	echo "| $(event stress oom_kill) | $(failcnt stress) | $(over "$(max_usage stress)" $limit) | $(over "$PEAK" $limit) |" \
+		"$(event stress shrink_chunks) | $(chunks_freed) |"
+	echo
+	until_true 10 rmdir "$M/stress"
+	drop_swap
+}

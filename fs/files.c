@@ -101,7 +101,7 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 		return r;
 	if (w->group == manager_root(w->manager))
 		return -EINVAL;
-	if (counter == COUNTER_KMEM) /* without effect, as in the kernel since Linux 5.16 */
+	if (counter == COUNTER_KMEM) /* without effect, as in the kernel since Linux 6.6 */
 		return 0;
 	group_set_limit(w->manager, w->group, counter, bytes, w->done, w->userdata);
 	return -EINPROGRESS;

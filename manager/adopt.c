@@ -5,6 +5,7 @@
  * the state file has their settings, and in a hierarchy that others use as well it tells which are
  * ours. Thread: the manager's loop, before it runs.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "manager/manager_private.h"
@@ -18,35 +19,29 @@ static void strings_free(char **strings, size_t nr)
 	free(strings);
 }
 
-/* That it was stopped may be what no record told of. */
-static void look_at_stop(struct manager *m, struct process *p)
-{
-	struct lease_member member;
-
-	if (!p->stopped && !lease_member_get(m->lease, p->tgid, &member) && member.stopped)
-		process_stopped(m, p);
-}
-
-static void adopt_member(struct manager *m, struct group *g, pid_t pid)
+void process_adopt(struct manager *m, struct group *g, pid_t pid)
 {
 	struct lineage *lineage = m->adopted;
 	struct lease_member member = {};
-	struct process *p = process_find(m, pid);
+	struct process *p;
 
-	if (p) {
-		look_at_stop(m, p);
+	if (process_find(m, pid))
 		return;
-	}
 	/* Nobody armed it: a daemon before us, or somebody who wrote to the hierarchy itself. */
 	if (lease_member_get(m->lease, pid, &member) || !lineage)
 		if (lineage_new(m, pid, group_base_events(m), &lineage))
 			return;
 	lease_member_set(m->lease, pid, g->slot, member.stopped);
 	p = process_new(m, pid, g, lineage);
-	if (!p) { /* it ended meanwhile */
-		lease_member_remove(m->lease, pid);
+	if (!p) {
+		int error = errno;
+
 		lineage->nr_live++;
 		lineage_put(m, lineage);
+		if (error == ENOSPC)
+			process_hold(m, pid, member.stopped);
+		else /* it ended meanwhile */
+			lease_member_remove(m->lease, pid);
 		return;
 	}
 	process_count(p); /* what it has was charged long ago */
@@ -63,18 +58,8 @@ static int adopt_members(struct manager *m, struct group *g, const char *path)
 	if (r)
 		return r;
 	for (size_t i = 0; i < nr; i++)
-		adopt_member(m, g, pids[i]);
+		process_adopt(m, g, pids[i]);
 	return 0;
-}
-
-void groups_reconcile(struct manager *m)
-{
-	for (struct group *g = manager_root(m); g; g = group_next(manager_root(m), g)) {
-		cleanup_free char *path = g->parent ? group_path(g) : NULL;
-
-		if (path)
-			adopt_members(m, g, path);
-	}
 }
 
 static int adopt_children(struct manager *m, struct group *parent, bool fresh_map);
@@ -181,12 +166,8 @@ static void rearm_rest(struct manager *m)
 		return;
 	groups_reconcile(m);
 	lineage_drop_inherited(m);
-	HASH_ITER (hh, m->processes, p, next) {
-		struct lease_member member;
-
-		if (!p->stopped && !lease_member_get(m->lease, p->tgid, &member) && member.stopped)
-			process_stopped(m, p);
-	}
+	HASH_ITER (hh, m->processes, p, next)
+		process_reconcile_stop(m, p);
 }
 
 int groups_adopt(struct manager *m)

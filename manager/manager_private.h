@@ -251,8 +251,14 @@ struct group *group_by_path(struct manager *m, const char *path);
 
 /* ---- adopt.c ---- */
 int groups_adopt(struct manager *m);
-/* Members that the hierarchy knows and we do not become known. */
+/* pid, which the hierarchy has in g, becomes a member. */
+void process_adopt(struct manager *m, struct group *g, pid_t pid);
+
+/* ---- reconcile.c ---- */
+/* Members come, go and stand as the hierarchy and the lease map have it. */
 void groups_reconcile(struct manager *m);
+/* The same for p's stop alone. */
+void process_reconcile_stop(struct manager *m, struct process *p);
 
 /* ---- foreign.c ---- */
 int group_open_dir(struct manager *m, uint64_t id); /* in the hierarchy; any thread */

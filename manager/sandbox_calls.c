@@ -164,10 +164,9 @@ static const struct sandbox_call reclaim[] = {
 	{.nr = NR_CACHESTAT},
 	CALL(fadvise64),
 	CALL(getcpu),
-	CALL(getpriority),
 	CALL_IF(ioctl, IOCTL_TYPE('f')), /* PAGEMAP_SCAN */
 	CALL(mincore),
-	CALL(membarrier), /* measures how slow interrupts are */
+	CALL(membarrier), /* measures how slow interrupts are; waits for BPF programs */
 	CALL(open_by_handle_at),
 	CALL(process_madvise),
 	CALL(process_mrelease),

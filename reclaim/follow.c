@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "reclaim/reclaim.h"
+#include "util/log.h"
 #include "util/util.h"
 
 /*
@@ -19,29 +19,48 @@
  */
 #define SLOW_NSEC 6000
 
-#define NR_SAMPLES 31
+#define NR_SAMPLES    31
+#define PATIENCE_MSEC 20 /* for all of them: the other CPU may be busy */
 
-/* It has to have the program's CPU, not a share of it: the program would fill what is paged out. */
-#define FOLLOW_NICE (-20)
-
-/* The 37th field after the name is the CPU; of linux/Documentation/filesystems/proc.rst. */
-#define CPU_FIELD 37
+/* Of linux/Documentation/filesystems/proc.rst, counted from the state, which is 0. */
+#define FIELD_CPU 36 /* the real-time priority after it */
 
 static uint64_t interrupt_nsec;
+
+/* ---- threads ---- */
+
+static int thread_start(pthread_t *ret, const cpu_set_t *cpus, void *(*fn)(void *), void *userdata)
+{
+	sigset_t before;
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return r;
+	if (cpus)
+		r = pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
+	/* The daemon's signals are meant for its loop. */
+	signals_block_others(&before);
+	if (!r)
+		r = pthread_create(ret, &attr, fn, userdata);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return r;
+}
 
 /* ---- measuring ---- */
 
 struct spinner {
-	bool runs, end;
+	uint64_t count;
+	bool end;
 };
 
 static void *spin(void *userdata)
 {
 	struct spinner *s = userdata;
 
-	__atomic_store_n(&s->runs, true, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&s->end, __ATOMIC_RELAXED))
-		;
+		__atomic_fetch_add(&s->count, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -52,80 +71,73 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* membarrier(2) interrupts the CPUs that run threads of this process, and waits for them. */
-static uint64_t sample(void)
+/*
+ * membarrier(2) interrupts the CPUs that run threads of this process, and waits for them. The
+ * spinner's count tells whether it was one of those. The median, or 0.
+ */
+static uint64_t sample(struct spinner *s)
 {
-	uint64_t nsec[NR_SAMPLES];
+	uint64_t nsec[NR_SAMPLES], end = now_nsec() + PATIENCE_MSEC * 1000000ULL;
+	size_t nr = 0;
 
-	for (size_t i = 0; i < NR_SAMPLES; i++) {
-		uint64_t before = now_nsec();
+	while (nr < NR_SAMPLES) {
+		uint64_t count = __atomic_load_n(&s->count, __ATOMIC_RELAXED), before = now_nsec();
 
-		if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0))
+		if (before > end || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0))
 			return 0;
-		nsec[i] = now_nsec() - before;
+		nsec[nr] = now_nsec() - before;
+		nr += __atomic_load_n(&s->count, __ATOMIC_RELAXED) != count;
 	}
 	qsort(nsec, NR_SAMPLES, sizeof(*nsec), compare);
 	return nsec[NR_SAMPLES / 2];
 }
 
-/* On other CPUs than ours, from its beginning. */
-static int spinner_start(struct spinner *s, const cpu_set_t *cpus, pthread_t *ret)
-{
-	sigset_t before;
-	pthread_attr_t attr;
-	int r = pthread_attr_init(&attr);
-
-	if (r)
-		return r;
-	r = pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	signals_block_others(&before);
-	if (!r)
-		r = pthread_create(ret, &attr, spin, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return r;
-}
-
-static uint64_t measure_against(const cpu_set_t *cpus)
-{
-	struct spinner s = {};
+struct sampler {
+	cpu_set_t others;
 	uint64_t nsec;
+};
+
+/* It stays on its CPU. */
+static void *sample_against(void *userdata)
+{
+	struct sampler *sampler = userdata;
+	struct spinner spinner = {};
 	pthread_t id;
 
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ||
-	    spinner_start(&s, cpus, &id))
-		return 0;
-	while (!__atomic_load_n(&s.runs, __ATOMIC_SEQ_CST))
-		sched_yield();
-	nsec = sample();
-	__atomic_store_n(&s.end, true, __ATOMIC_RELAXED);
+	if (thread_start(&id, &sampler->others, spin, &spinner))
+		return NULL;
+	sampler->nsec = sample(&spinner);
+	__atomic_store_n(&spinner.end, true, __ATOMIC_RELAXED);
 	pthread_join(id, NULL);
-	return nsec;
+	return NULL;
 }
 
 uint64_t follow_measure(void)
 {
-	cpu_set_t before, here, others;
-	uint64_t nsec = 0;
+	struct sampler sampler = {};
 	int cpu = sched_getcpu();
+	cpu_set_t here;
+	pthread_t id;
 
-	if (cpu < 0 || sched_getaffinity(0, sizeof(before), &before))
+	if (cpu < 0 || sched_getaffinity(0, sizeof(sampler.others), &sampler.others) ||
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0))
 		return 0;
-	others = before;
-	CPU_CLR((unsigned)cpu, &others);
+	CPU_CLR((unsigned)cpu, &sampler.others);
 	CPU_ZERO(&here);
 	CPU_SET((unsigned)cpu, &here);
-	if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof(here), &here)) {
-		nsec = measure_against(&others);
-		sched_setaffinity(0, sizeof(before), &before);
-	}
-	follow_assume(nsec);
-	return nsec;
+	if (CPU_COUNT(&sampler.others) && !thread_start(&id, &here, sample_against, &sampler))
+		pthread_join(id, NULL);
+	follow_assume(sampler.nsec);
+	return sampler.nsec;
 }
 
 void reclaim_prepare(void)
 {
-	follow_measure();
+	uint64_t nsec = follow_measure();
+
+	log_debug(
+		"an interrupt to another CPU takes %llu ns: programs are %sfollowed to their CPUs",
+		(unsigned long long)nsec, follow_pays() ? "" : "not ");
 }
 
 void follow_assume(uint64_t nsec)
@@ -133,22 +145,46 @@ void follow_assume(uint64_t nsec)
 	__atomic_store_n(&interrupt_nsec, nsec, __ATOMIC_RELAXED);
 }
 
+bool follow_pays(void)
+{
+	return __atomic_load_n(&interrupt_nsec, __ATOMIC_RELAXED) >= SLOW_NSEC;
+}
+
 /* ---- following ---- */
 
-void follow_begin(struct follower *f)
+struct run {
+	follow_fn fn;
+	void *userdata;
+	struct follower follower;
+};
+
+static void *run_main(void *userdata)
 {
-	*f = (struct follower){};
-	if (__atomic_load_n(&interrupt_nsec, __ATOMIC_RELAXED) < SLOW_NSEC ||
-	    sched_getaffinity(0, sizeof(f->before), &f->before))
+	struct run *run = userdata;
+
+	run->fn(&run->follower, run->userdata);
+	return NULL;
+}
+
+void follow_run(follow_fn fn, void *userdata)
+{
+	struct run run = {.fn = fn, .userdata = userdata, .follower.cpu = -1};
+	pthread_t id;
+
+	if (!sched_getaffinity(0, sizeof(run.follower.allowed), &run.follower.allowed) &&
+	    !thread_start(&id, NULL, run_main, &run)) {
+		pthread_join(id, NULL);
 		return;
-	f->nice = getpriority(PRIO_PROCESS, 0);
-	f->on = true;
+	}
+	CPU_ZERO(&run.follower.allowed);
+	fn(&run.follower, userdata);
 }
 
 /* The CPU that pid's only thread runs on now, or -1. */
 static int runs_on(pid_t pid)
 {
 	char path[32], text[1024], *at;
+	int cpu, rt_priority;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
@@ -156,29 +192,24 @@ static int runs_on(pid_t pid)
 	at = strrchr(text, ')'); /* of the name, which may be anything */
 	if (!at || strncmp(at, ") R", 3))
 		return -1;
-	for (int field = 0; at && field < CPU_FIELD; field++)
+	at += 2;
+	for (int field = 0; at && field < FIELD_CPU; field++)
 		at = strchr(at + 1, ' ');
-	return at ? (int)strtol(at, NULL, 10) : -1;
+	if (!at || sscanf(at, "%d %d", &cpu, &rt_priority) != 2 || rt_priority)
+		return -1;
+	return cpu;
 }
 
-void follow(struct follower *f, pid_t pid)
+bool follow(struct follower *f, pid_t pid)
 {
+	int cpu = runs_on(pid);
 	cpu_set_t there;
-	int cpu = f->on ? runs_on(pid) : -1;
 
-	if (cpu < 0 || cpu == sched_getcpu() || !CPU_ISSET((unsigned)cpu, &f->before))
-		return;
+	if (cpu < 0 || cpu == f->cpu || !CPU_ISSET((unsigned)cpu, &f->allowed))
+		return cpu >= 0;
 	CPU_ZERO(&there);
 	CPU_SET((unsigned)cpu, &there);
 	if (!sched_setaffinity(0, sizeof(there), &there))
-		setpriority(PRIO_PROCESS, 0, FOLLOW_NICE);
-}
-
-void follow_end(struct follower *f)
-{
-	if (!f->on)
-		return;
-	setpriority(PRIO_PROCESS, 0, f->nice);
-	sched_setaffinity(0, sizeof(f->before), &f->before);
-	f->on = false;
+		f->cpu = cpu;
+	return true;
 }

@@ -36,7 +36,7 @@ uint64_t swap_free_pages(void)
 struct target {
 	int pidfd;
 	struct present_scan scan;
-	struct follower follower;
+	struct follower *follower; /* NULL: it is not followed */
 };
 
 static void target_close(struct target *t)
@@ -152,15 +152,39 @@ static int sweep(struct target *t, struct reclaim_process *p, uint64_t end, uint
 		uint64_t wanted = nr_pages - *got;
 		int error;
 
-		if (t->follower.on) {
-			follow(&t->follower, p->pid);
+		if (t->follower && follow(t->follower, p->pid))
 			wanted = MIN(wanted, FOLLOW_PAGES);
-		}
 		error = advance(t, &p->hand, end, wanted, got);
 		if (error)
 			return error;
 	}
 	return 0;
+}
+
+/* The hand's whole way around, at most. */
+struct round {
+	struct target t;
+	struct reclaim_process *p;
+	uint64_t nr_pages, got;
+	int error;
+};
+
+static void go_around(struct follower *f, void *userdata)
+{
+	struct round *r = userdata;
+	struct reclaim_process *p = r->p;
+	uint64_t start;
+
+	r->t.follower = f;
+	if (p->hand >= present_scan_end())
+		p->hand = 0;
+	start = p->hand & ~(uint64_t)(page_size() - 1);
+	p->hand = start;
+	r->error = sweep(&r->t, p, present_scan_end(), r->nr_pages, &r->got);
+	if (!r->error && r->got < r->nr_pages) {
+		p->hand = 0;
+		r->error = sweep(&r->t, p, start, r->nr_pages, &r->got);
+	}
 }
 
 /*
@@ -170,28 +194,19 @@ static int sweep(struct target *t, struct reclaim_process *p, uint64_t end, uint
 static int page_out_one(struct reclaim_process *p, uint64_t nr_pages, bool file_mapped,
 			bool *ret_done)
 {
-	uint64_t got = 0, start;
-	struct target t;
-	int error = target_open(&t, p, file_mapped);
+	struct round r = {.p = p, .nr_pages = nr_pages};
+	int error = target_open(&r.t, p, file_mapped);
 
 	if (error)
 		return error;
-	if (p->hand >= present_scan_end())
-		p->hand = 0;
-	start = p->hand & ~(uint64_t)(page_size() - 1);
-	p->hand = start;
-	if (p->runs_alone)
-		follow_begin(&t.follower);
-	error = sweep(&t, p, present_scan_end(), nr_pages, &got);
-	if (!error && got < nr_pages) {
-		p->hand = 0;
-		error = sweep(&t, p, start, nr_pages, &got);
-	}
-	follow_end(&t.follower);
-	target_close(&t);
-	p->nr_paged_out += got;
-	*ret_done = error || got < nr_pages;
-	return got ? 0 : error;
+	if (p->runs_alone && follow_pays())
+		follow_run(go_around, &r);
+	else
+		go_around(NULL, &r);
+	target_close(&r.t);
+	p->nr_paged_out += r.got;
+	*ret_done = r.error || r.got < nr_pages;
+	return r.got ? 0 : r.error;
 }
 
 /* ---- many ---- */

@@ -243,3 +243,32 @@ test_limit_changes_under_load() {
 	goes_on "${TALK_PID[one]}"
 	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
 }
+
+# While the server does not respond more happens than the ring has room for: programs that start and end, and a stop at the
+# limit. Nobody is told of it, and all of it is found.
+test_ring_full() {
+	local server
+	swap 256
+	group a 16M
+	group b
+	talk_in shell b sh
+	talk_in toucher a "$HELPERS/touch" -w -h -r 40
+	expect toucher ready
+	server=$(server)
+	kill -STOP "$server"
+	tell shell "i=0; while [ \$i -lt 2500 ]; do /bin/true; i=\$((i + 1)); done; echo full"
+	expect shell full 60
+	tell toucher
+	until_true 20 in_state "${TALK_PID[toucher]}" T
+	kill -CONT "$server"
+	expect toucher "done 1" 60
+	grep -q "records of the kernel's were lost" "$T/daemon.log" || fail "the ring was not full"
+	eq "members" "${TALK_PID[shell]}" "$(get b/cgroup.procs)"
+	le "memory.max_usage_in_bytes" "$(max_usage a)" $((16 * MIB * 101 / 100))
+	tell toucher
+	finish toucher
+	eq "exit status" 0 "$STATUS"
+	tell shell exit
+	finish shell
+	until_true 5 rmdir "$M/a" "$M/b"
+}

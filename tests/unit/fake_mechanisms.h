@@ -92,6 +92,7 @@ struct fake_world {
 	unsigned nr_overlaps; /* of workers over one process */
 	unsigned most_held;   /* workers at once */
 	uint64_t wanted;      /* by the last page_out() or cache_drop() */
+	unsigned nr_followed; /* of the last page-out's processes, those that run alone */
 	uint64_t peak;        /* of all processes' rss_anon together, since it was last set */
 	uint64_t nr_kept;     /* descriptors that the keeper holds */
 	uint64_t first_inherited, nr_inherited; /* ids that keeper_next() tells of */

@@ -157,6 +157,9 @@ int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages
 	gate_pass(processes, nr);
 	world.nr_page_out++;
 	world.wanted = nr_pages;
+	world.nr_followed = 0;
+	for (size_t i = 0; i < nr; i++)
+		world.nr_followed += processes[i].runs_alone;
 	if (world.page_out_max)
 		nr_pages = MIN(nr_pages, world.page_out_max);
 	for (size_t i = 0; i < nr; i++)

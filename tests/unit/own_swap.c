@@ -10,6 +10,7 @@
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/own_swap.h"
 #include "util/util.h"
@@ -117,6 +118,8 @@ static void end_guard(void)
  */
 static int lock(void)
 {
+	if (access(ZRAM_CONTROL "hot_add", R_OK))
+		return -errno;
 	lock_fd = open(LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (lock_fd < 0)
 		return -errno;

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Following a program to the CPU it runs on. */
 #include <CUnit/Basic.h>
-#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "reclaim/follow.h"
 #include "tests/unit/run_suites.h"
-
-#define SLOW 20000 /* ns */
-#define FAST 1000
 
 static cpu_set_t allowed;
 static unsigned nr_cpus, first_cpu, last_cpu; /* of those */
@@ -75,112 +70,152 @@ static void child_end(pid_t pid)
 	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
 }
 
-static bool on_one_cpu(void)
-{
-	cpu_set_t now;
-
-	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(now), &now), 0);
-	return CPU_COUNT(&now) == 1;
-}
-
 static void test_measure(void)
 {
 	uint64_t nsec = follow_measure();
 	cpu_set_t now;
 
-	CU_ASSERT(nr_cpus == 1 ? !nsec : nsec > 100 && nsec < 100000000);
+	CU_ASSERT(nr_cpus == 1 ? !nsec : nsec < 100000000);
 	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(now), &now), 0);
 	CU_ASSERT_TRUE(CPU_EQUAL(&now, &allowed));
 	go_to(last_cpu);
 	CU_ASSERT_EQUAL(follow_measure(), 0);
+	CU_ASSERT_FALSE(follow_pays());
 	go_anywhere();
 }
 
-static void test_follow(void)
+static void test_pays(void)
 {
-	int nice = getpriority(PRIO_PROCESS, 0);
-	struct follower f;
-	cpu_set_t now;
-	pid_t pid;
+	follow_assume(1000);
+	CU_ASSERT_FALSE(follow_pays());
+	follow_assume(20000);
+	CU_ASSERT_TRUE(follow_pays());
+}
 
-	pid = child_start(last_cpu, true);
-	go_to(first_cpu);
-	go_anywhere();
-	follow_assume(SLOW);
-	follow_begin(&f);
-	CU_ASSERT_TRUE(f.on);
-	if (nr_cpus > 1) {
-		follow(&f, pid);
-		CU_ASSERT_EQUAL(sched_getcpu(), (int)last_cpu);
-		CU_ASSERT_TRUE(on_one_cpu());
-	}
-	follow_end(&f);
+/* What a follower finds. */
+struct seen {
+	pid_t pid, pid_after;
+	unsigned on; /* where we were put first */
+	bool runs, runs_after;
+	int cpu, cpu_after;
+	cpu_set_t may;
+};
+
+static void look(struct follower *f, void *userdata)
+{
+	struct seen *seen = userdata;
+
+	go_to(seen->on);
+	seen->runs = follow(f, seen->pid);
+	seen->cpu = sched_getcpu();
+	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(seen->may), &seen->may), 0);
+	if (!seen->pid_after)
+		return;
+	seen->runs_after = follow(f, seen->pid_after);
+	seen->cpu_after = sched_getcpu();
+}
+
+static void expect_as_before(void)
+{
+	struct sched_param param;
+	cpu_set_t now;
+
 	CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof(now), &now), 0);
 	CU_ASSERT_TRUE(CPU_EQUAL(&now, &allowed));
-	CU_ASSERT_EQUAL(getpriority(PRIO_PROCESS, 0), nice);
-	child_end(pid);
-	follow(&f, pid); /* not begun */
-	CU_ASSERT_FALSE(nr_cpus > 1 && on_one_cpu());
+	CU_ASSERT_EQUAL(sched_getscheduler(0), SCHED_OTHER);
+	CU_ASSERT_EQUAL(sched_getparam(0, &param), 0);
+}
+
+/* To one program, and on to another. */
+static void test_follow(void)
+{
+	struct seen seen = {.on = first_cpu};
+
+	seen.pid = child_start(last_cpu, true);
+	seen.pid_after = child_start(first_cpu, true);
+	follow_run(look, &seen);
+	CU_ASSERT_TRUE(seen.runs);
+	CU_ASSERT_EQUAL(seen.cpu, (int)last_cpu);
+	CU_ASSERT_EQUAL(CPU_COUNT(&seen.may), 1);
+	CU_ASSERT_TRUE(seen.runs_after);
+	CU_ASSERT_EQUAL(seen.cpu_after, (int)first_cpu);
+	expect_as_before();
+	child_end(seen.pid);
+	child_end(seen.pid_after);
+}
+
+/* By chance there already: it is to stay. */
+static void test_there(void)
+{
+	struct seen seen = {.on = last_cpu};
+
+	seen.pid = child_start(last_cpu, true);
+	follow_run(look, &seen);
+	CU_ASSERT_TRUE(seen.runs);
+	CU_ASSERT_EQUAL(seen.cpu, (int)last_cpu);
+	CU_ASSERT_EQUAL(CPU_COUNT(&seen.may), 1);
+	child_end(seen.pid);
 }
 
 /* Nobody is interrupted: we stay where we are. */
 static void test_stay(void)
 {
-	pid_t sleeps = child_start(last_cpu, false), gone = child_start(last_cpu, false);
-	struct follower f;
+	struct seen seen = {.on = first_cpu};
 
-	child_end(gone);
-	follow_assume(SLOW);
-	follow_begin(&f);
+	seen.pid = child_start(last_cpu, false);
 	/* It may be on its way to sleep. */
-	for (int i = 0; i < 100; i++)
-		sched_yield();
-	follow(&f, gone);
-	CU_ASSERT_FALSE(nr_cpus > 1 && on_one_cpu());
-	follow_end(&f);
-	child_end(sleeps);
+	do {
+		follow_run(look, &seen);
+	} while (seen.runs);
+	CU_ASSERT_EQUAL(seen.cpu, (int)first_cpu);
+	child_end(seen.pid);
+	follow_run(look, &seen);
+	CU_ASSERT_FALSE(seen.runs);
+	CU_ASSERT_EQUAL(seen.cpu, (int)first_cpu);
 }
 
-static void test_fast(void)
+/* It would keep its CPU to itself. */
+static void test_real_time(void)
 {
-	pid_t pid = child_start(last_cpu, true);
-	struct follower f;
+	struct sched_param param = {.sched_priority = 1};
+	struct seen seen = {.on = first_cpu};
 
-	follow_assume(FAST);
-	follow_begin(&f);
-	CU_ASSERT_FALSE(f.on);
-	follow(&f, pid);
-	CU_ASSERT_FALSE(nr_cpus > 1 && on_one_cpu());
-	follow_end(&f);
-	child_end(pid);
+	if (nr_cpus < 2)
+		return;
+	seen.pid = child_start(last_cpu, true);
+	if (!sched_setscheduler(seen.pid, SCHED_FIFO, &param)) {
+		follow_run(look, &seen);
+		CU_ASSERT_FALSE(seen.runs);
+		CU_ASSERT_EQUAL(seen.cpu, (int)first_cpu);
+	}
+	child_end(seen.pid);
 }
 
 /* A CPU that is not for us. */
 static void test_elsewhere(void)
 {
-	struct follower f;
-	pid_t pid;
+	struct seen seen = {.on = first_cpu};
 
 	if (nr_cpus < 2)
 		return;
-	pid = child_start(last_cpu, true);
+	seen.pid = child_start(last_cpu, true);
 	go_to(first_cpu);
-	follow_assume(SLOW);
-	follow_begin(&f);
-	follow(&f, pid);
-	CU_ASSERT_EQUAL(sched_getcpu(), (int)first_cpu);
-	follow_end(&f);
+	follow_run(look, &seen);
+	CU_ASSERT_TRUE(seen.runs);
+	CU_ASSERT_EQUAL(seen.cpu, (int)first_cpu);
 	go_anywhere();
-	child_end(pid);
+	child_end(seen.pid);
 }
 
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		{"what an interrupt costs", test_measure},
-		{"to its CPU and back", test_follow},
+		{"where it pays", test_pays},
+		{"to its CPU, and to the next", test_follow},
+		{"on its CPU already", test_there},
 		{"nobody runs", test_stay},
-		{"interrupts are fast", test_fast},
+		{"a real-time program", test_real_time},
 		{"not beyond our own CPUs", test_elsewhere},
 		CU_TEST_INFO_NULL,
 	};

@@ -78,6 +78,22 @@ static void test_high_to_low(void)
 	CU_ASSERT(world.peak <= 3410);
 }
 
+/* Those that run meanwhile, in one thread. */
+static void test_followed(void)
+{
+	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
+	struct fake_process *x = member_make(a, 700), *y = member_make(a, 700);
+
+	atomic_put(&y->nr_threads, 4);
+	CU_ASSERT_EQUAL(world_work(x, 200), 200);
+	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_BACKGROUND) > 0);
+	CU_ASSERT_EQUAL(world.nr_followed, 1);
+	CU_ASSERT_EQUAL(group_set_watermarks(mgr, a, 0, 0), 0);
+	CU_ASSERT_EQUAL(world_work(x, 2000), 2000);
+	CU_ASSERT(event_count(a, GROUP_EVENT_RECLAIM_DIRECT) > 0);
+	CU_ASSERT_EQUAL(world.nr_followed, 0);
+}
+
 static void test_off(void)
 {
 	struct group *a = group_make_marked(manager_root(mgr), "a", 2000);
@@ -343,6 +359,7 @@ int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"marks", test_marks},
 			       {"from high to low", test_high_to_low},
+			       {"who is followed", test_followed},
 			       {"off", test_off},
 			       {"page cache", test_page_cache},
 			       {"by tick", test_by_tick},
