@@ -3,7 +3,7 @@
  * A server's start: the groups that the state file and the hierarchy know, and the processes in
  * them, become groups and processes again. What the hierarchy has decides which groups there are;
  * the state file has their settings, and in a hierarchy that others use as well it tells which are
- * ours. Thread: the manager's loop, before it runs.
+ * ours. Thread: the manager's loop, before it runs; process_adopt() later, too.
  */
 #include <errno.h>
 #include <string.h>
