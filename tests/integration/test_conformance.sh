@@ -49,7 +49,13 @@ test_event() { replay event; }
 test_event_control() { replay event_control; }
 test_reclaim() { replay reclaim; }
 test_root() { replay root; }
-test_release() { replay release; }
+test_release() {
+	# The kernel starts release agents from its own root.
+	if [ "$(cat /proc/2/comm)" = kthreadd ] && ! [ /proc/2/root/. -ef /. ]; then
+		skip "what the kernel starts is not looked for below this root"
+	fi
+	replay release
+}
 test_perm() { replay perm; }
 
 # The same over the kernel's own memory hierarchy.
