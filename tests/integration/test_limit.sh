@@ -53,8 +53,8 @@ test_rounds() {
 test_stops_that_find_room() {
 	group a 4M
 	put a/memory.watermarks "0 0"
-	in_group a "$HELPERS/touch" -n 8000 3
-	gt "stops" "$(key a/memory.events stop)" 4000
+	in_group a "$HELPERS/touch" -n 4000 3
+	gt "stops" "$(key a/memory.events stop)" 2000
 	eq "failcnt" 0 "$(failcnt a)"
 }
 
