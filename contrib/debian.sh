@@ -10,7 +10,7 @@ PACKAGES_BUILD=(
 # What a running daemon and its swap take, beyond that.
 PACKAGES_RUN=(mount util-linux)
 # What the tests take, beyond that.
-PACKAGES_TEST=(busybox cgroup-tools clang-format libclang-rt-dev libcunit1-dev python3 runc strace tar xz-utils)
+PACKAGES_TEST=(busybox cgroup-tools clang-format libclang-rt-dev libcunit1-dev procps python3 runc strace tar xz-utils)
 
 # Those of "$@" that are not installed, one a line.
 packages_missing() {

@@ -75,7 +75,8 @@ test_release_agent() {
 	need setpriv
 	before=$(get release_agent)
 	cp "$HELPERS/try" "$T/try"
-	eq "root of a user namespace" EPERM "$(unshare -U -r "$T/try" write "$M/release_agent" /none)"
+	# Nobody may make one in a changed root.
+	! unshare -U true 2>/dev/null || eq "root of a user namespace" EPERM "$(unshare -U -r "$T/try" write "$M/release_agent" /none)"
 	eq "root without CAP_SYS_ADMIN" EPERM \
 		"$(setpriv --bounding-set=-sys_admin "$T/try" write "$M/release_agent" /none)"
 	eq "agent after refused writes" "$before" "$(get release_agent)"
