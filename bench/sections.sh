@@ -335,6 +335,8 @@ section_background() {
 # Asking applications ---------------------------------------------------------------------------------------------------
 
 cache_once() { # FILE [OPTION]: queries per second, and pages to swap, of the SQLite reader in 64 MiB
+	# In page cache that nobody is charged for: the run before had its own dropped.
+	cat "$T/database" >/dev/null
 	mkdir "$M/bench"
 	echo 64M >"$M/bench/memory.limit_in_bytes"
 	MEMCGFS_MOUNT=$M "$HELPERS/enter" "$M/bench/tasks" "$EXAMPLE" "${@:2}" --cache 160 --seconds 4 "$T/database" |
@@ -365,8 +367,8 @@ section_asks() {
 		cache_once without --no-shrinker
 	done
 	drop_swap
-	echo "\`examples/sqlite-cache\`: random reads of 128 MiB with 160 MiB of caches in 64 MiB, swap on a file, $RUNS runs each," \
-		"alternating; medians."
+	echo "\`examples/sqlite-cache\`: random reads of 128 MiB with 160 MiB of caches in 64 MiB, swap on a file, the database in page" \
+		"cache that no group is charged for; $RUNS runs each, alternating; medians."
 	echo
 	echo "| caches are | queries per second | pages to swap |"
 	echo "|---|---|---|"
