@@ -389,7 +389,11 @@ section_stress() {
 		echo
 		return 0
 	fi
-	use_swap zram 8192 || use_swap file 8192
+	if ! use_swap zram 8192 && ! use_swap file 8192; then
+		echo "Not run: 8 GiB of swap cannot be set up."
+		echo
+		return 0
+	fi
 	group stress $limit
 	sampler_start stress
 	stress "$seconds" || status=$?

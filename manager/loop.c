@@ -225,6 +225,8 @@ static int add_sources(struct manager *m)
 	if (r < 0)
 		return r;
 	sd_event_source_set_enabled(m->retry, SD_EVENT_OFF);
+	if (m->held) /* of those that were adopted */
+		retry_arm(m);
 	r = add_signals(m);
 	return r < 0 ? r : watch_keeper(m);
 }

@@ -128,6 +128,8 @@ static bool anybody_waits_idle(struct manager *m)
 
 void retry_arm(struct manager *m)
 {
+	if (!m->retry) /* before the loop: add_sources() does it */
+		return;
 	sd_event_source_set_time_relative(m->retry, RETRY_USEC);
 	sd_event_source_set_enabled(m->retry, SD_EVENT_ONESHOT);
 }

@@ -213,6 +213,11 @@ void process_hold(struct manager *m, pid_t tgid, bool stopped)
 
 	if (lease_member_get(m->lease, tgid, &member)) /* ended since */
 		return;
+	LL_FOREACH (m->held, h)
+		if (h->tgid == tgid) {
+			h->stopped |= stopped;
+			return;
+		}
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return;

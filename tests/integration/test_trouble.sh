@@ -248,6 +248,7 @@ test_limit_changes_under_load() {
 # limit. Nobody is told of it, and all of it is found.
 test_ring_full() {
 	local server
+	need_daemon
 	swap 256
 	group a 16M
 	group b
