@@ -11,31 +11,6 @@
 #include "accounting/task_stat.h"
 #include "util/util.h"
 
-#define PF_EXITING 0x4 /* of include/linux/sched.h; the same since Linux 2.4 */
-
-int task_stat_parse(const char *text, struct task_stat *ret)
-{
-	const char *end = strrchr(text, ')'); /* of the name, which may be anything */
-	unsigned flags;
-	char state;
-
-	/* state ppid pgrp session tty tpgid flags */
-	if (!end || sscanf(end + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
-		return -EINVAL;
-	*ret = (struct task_stat){.state = state, .ending = flags & PF_EXITING};
-	return 0;
-}
-
-int task_stat_read(pid_t tgid, pid_t tid, struct task_stat *ret)
-{
-	char path[48], text[512];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tgid, tid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || task_stat_parse(text, ret))
-		return -ESRCH;
-	return 0;
-}
-
 bool task_stands_still(pid_t tgid, pid_t tid)
 {
 	struct task_stat st;

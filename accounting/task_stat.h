@@ -6,22 +6,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct task_stat {
-	char state;  /* R S D T t Z X … */
-	bool ending; /* on its way out (PF_EXITING) */
-};
+#include "util/task_stat.h"
 
-/* 0, or -ESRCH. */
-int task_stat_read(pid_t tgid, pid_t tid, struct task_stat *ret);
 /* The whole text of the thread's status file, malloc'd. 0, -ESRCH, or -ENOMEM. */
 int task_status_read(pid_t tgid, pid_t tid, char **ret);
 /* Whether a signal has stopped the thread, and it is off its CPU. */
 bool task_stands_still(pid_t tgid, pid_t tid);
 /* Whether a SIGSTOP that was sent to the thread, not to its process, waits for it. */
 bool task_has_stop_pending(pid_t tgid, pid_t tid);
-/* Parse the text of a stat file. 0 or -EINVAL. */
-int task_stat_parse(const char *text, struct task_stat *ret);
-
 /* Whether no thread of the process will run another user instruction. */
 bool process_is_ending(pid_t tgid);
 

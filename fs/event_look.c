@@ -128,17 +128,14 @@ static int start_thread(struct event_look *l)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	sigset_t old;
 	int r;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	signals_block_others(&old);
-	r = pthread_create(&thread, &attr, look_main, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_start(&thread, &attr, look_main, l);
 	pthread_attr_destroy(&attr);
-	return -r;
+	return r;
 }
 
 int event_look_begin(struct event_looks *all, struct event_look *l)

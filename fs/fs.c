@@ -99,19 +99,16 @@ static void *serve(void *userdata)
 /* Signals are the loop's business. Threads begin with them blocked, and not to be cancelled. */
 static int start_threads(struct fs *f)
 {
-	sigset_t old;
 	int r = 0;
 
-	signals_block_others(&old);
 	for (unsigned i = 0; i < NR_THREADS && r == 0; i++) {
 		struct fs_thread *t = &f->threads->thread[i];
 
 		t->fs = f;
-		r = -pthread_create(&t->id, NULL, serve, t);
+		r = thread_start(&t->id, NULL, serve, t);
 		if (r == 0)
 			f->threads->nr++;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
 

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "reclaim/follow.h"
 
-#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 #include "reclaim/reclaim.h"
 #include "util/log.h"
+#include "util/task_stat.h"
 #include "util/util.h"
 
 /*
@@ -22,31 +20,7 @@
 #define NR_SAMPLES    31
 #define PATIENCE_MSEC 20 /* for all of them: the other CPU may be busy */
 
-/* Of linux/Documentation/filesystems/proc.rst, counted from the state, which is 0. */
-#define FIELD_CPU 36 /* the real-time priority after it */
-
 static uint64_t interrupt_nsec;
-
-/* ---- threads ---- */
-
-static int thread_start(pthread_t *ret, const cpu_set_t *cpus, void *(*fn)(void *), void *userdata)
-{
-	sigset_t before;
-	pthread_attr_t attr;
-	int r = pthread_attr_init(&attr);
-
-	if (r)
-		return r;
-	if (cpus)
-		r = pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	/* The daemon's signals are meant for its loop. */
-	signals_block_others(&before);
-	if (!r)
-		r = pthread_create(ret, &attr, fn, userdata);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return r;
-}
 
 /* ---- measuring ---- */
 
@@ -92,6 +66,20 @@ static uint64_t sample(struct spinner *s)
 	return nsec[NR_SAMPLES / 2];
 }
 
+static int start_on(pthread_t *ret, const cpu_set_t *cpus, void *(*fn)(void *), void *userdata)
+{
+	pthread_attr_t attr;
+	int r = -pthread_attr_init(&attr);
+
+	if (r)
+		return r;
+	r = -pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
+	if (!r)
+		r = thread_start(ret, &attr, fn, userdata);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
 struct sampler {
 	cpu_set_t others;
 	uint64_t nsec;
@@ -104,7 +92,7 @@ static void *sample_against(void *userdata)
 	struct spinner spinner = {};
 	pthread_t id;
 
-	if (thread_start(&id, &sampler->others, spin, &spinner))
+	if (start_on(&id, &sampler->others, spin, &spinner))
 		return NULL;
 	sampler->nsec = sample(&spinner);
 	__atomic_store_n(&spinner.end, true, __ATOMIC_RELAXED);
@@ -125,7 +113,7 @@ uint64_t follow_measure(void)
 	CPU_CLR((unsigned)cpu, &sampler.others);
 	CPU_ZERO(&here);
 	CPU_SET((unsigned)cpu, &here);
-	if (CPU_COUNT(&sampler.others) && !thread_start(&id, &here, sample_against, &sampler))
+	if (CPU_COUNT(&sampler.others) && !start_on(&id, &here, sample_against, &sampler))
 		pthread_join(id, NULL);
 	follow_assume(sampler.nsec);
 	return sampler.nsec;
@@ -189,21 +177,11 @@ void follow_run(follow_fn fn, void *userdata)
 /* The CPU that pid's only thread runs on now, or -1. */
 static int runs_on(pid_t pid)
 {
-	char path[32], text[1024], *at;
-	int cpu, rt_priority;
+	struct task_stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	if (task_stat_read(pid, pid, &st) || st.state != 'R' || st.rt_priority)
 		return -1;
-	at = strrchr(text, ')'); /* of the name, which may be anything */
-	if (!at || strncmp(at, ") R", 3))
-		return -1;
-	at += 2;
-	for (int field = 0; at && field < FIELD_CPU; field++)
-		at = strchr(at + 1, ' ');
-	if (!at || sscanf(at, "%d %d", &cpu, &rt_priority) != 2 || rt_priority)
-		return -1;
-	return cpu;
+	return st.cpu;
 }
 
 bool follow(struct follower *f, pid_t pid)

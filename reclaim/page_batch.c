@@ -175,18 +175,6 @@ static bool second_cpu(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) > 1;
 }
 
-/* A helper that takes no signal: the daemon's are meant for its loop. */
-static bool start_helper(pthread_t *ret, struct page_batch *b)
-{
-	sigset_t before;
-	int error;
-
-	signals_block_others(&before);
-	error = pthread_create(ret, NULL, batch_work, b);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error == 0;
-}
-
 int page_batch_run(struct page_batch *b, uint64_t nr_pages)
 {
 	bool helped = false;
@@ -194,7 +182,7 @@ int page_batch_run(struct page_batch *b, uint64_t nr_pages)
 
 	pthread_mutex_init(&b->lock, NULL);
 	if (nr_pages >= HELPER_PAGES && second_cpu())
-		helped = start_helper(&helper, b);
+		helped = !thread_start(&helper, NULL, batch_work, b);
 	batch_work(b);
 	if (helped)
 		pthread_join(helper, NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The few helpers every room needs: page size, clock, small files. Any thread. */
 #include <fcntl.h>
-#include <pthread.h>
 #include <time.h>
 
 #include "util/util.h"
@@ -98,4 +97,15 @@ void signals_block_others(sigset_t *ret_before)
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		sigdelset(&others, own[i]);
 	pthread_sigmask(SIG_SETMASK, &others, ret_before);
+}
+
+int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *userdata)
+{
+	sigset_t before;
+	int r;
+
+	signals_block_others(&before);
+	r = pthread_create(ret, attr, fn, userdata);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
 }

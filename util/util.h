@@ -4,6 +4,7 @@
 #define MEMCGFS_UTIL_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,10 @@ uint64_t now_nsec(void);
  * would end the process. *ret_before: the mask before.
  */
 void signals_block_others(sigset_t *ret_before);
+
+/* pthread_create(3) of a thread that takes no signals but those: the daemon's are meant for its
+ * loop. 0 or -errno. */
+int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *userdata);
 
 /*
  * Read a whole small file below dirfd (AT_FDCWD works) into buf, NUL-terminated, at most size - 1

@@ -64,10 +64,19 @@ static void test_task_stat(void)
 	CU_ASSERT_EQUAL(task_stat_parse("12 (x) Z 1 12 12 0 -1 4194308 9 0", &st), 0);
 	CU_ASSERT_EQUAL(st.state, 'Z');
 	CU_ASSERT_TRUE(st.ending);
+	CU_ASSERT_EQUAL(st.cpu, -1);
+	CU_ASSERT_EQUAL(
+		task_stat_parse("12 (x) R) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 "
+				"21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39",
+				&st),
+		0);
+	CU_ASSERT_EQUAL(st.cpu, 36);
+	CU_ASSERT_EQUAL(st.rt_priority, 37);
 	CU_ASSERT_EQUAL(task_stat_parse("", &st), -EINVAL);
 	CU_ASSERT_EQUAL(task_stat_parse("12 (x) S", &st), -EINVAL);
 	CU_ASSERT_EQUAL(task_stat_parse("12 x S 1 2 3 4 5 6", &st), -EINVAL);
 	CU_ASSERT_EQUAL(task_stat_read(getpid(), getpid(), &st), 0);
+	CU_ASSERT(st.cpu >= 0);
 	CU_ASSERT_EQUAL(st.state, 'R');
 	CU_ASSERT_EQUAL(task_stat_read(0x7fffffff, 0x7fffffff, &st), -ESRCH);
 	CU_ASSERT_FALSE(process_is_ending(getpid()));

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Fuzz target: the text of /proc/PID/task/TID/stat. What is refused leaves the result alone. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/task_stat.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct task_stat st = {.cpu = -2}; /* never parsed as such */
+	char *text = malloc(size + 1);
+	int r;
+
+	if (!text)
+		return 0;
+	memcpy(text, data, size);
+	text[size] = '\0';
+	r = task_stat_parse(text, &st);
+	if (r ? st.cpu != -2 || st.state : !st.state)
+		abort();
+	free(text);
+	return 0;
+}
