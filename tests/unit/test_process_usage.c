@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "accounting/process_usage.h"
 #include "tests/unit/run_suites.h"
