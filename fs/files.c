@@ -191,6 +191,19 @@ static int swappiness_write(const struct file_write *w)
 	return r < 0 ? r : group_set_swappiness(w->manager, w->group, value);
 }
 
+static int move_charge_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	return text_u64(ret, ret_len, atomic_get(&group_record(g)->move_charge));
+}
+
+static int move_charge_write(const struct file_write *w)
+{
+	uint64_t value;
+	int r = parse_u64(w->text, &value);
+
+	return r < 0 ? r : group_set_move_charge(w->manager, w->group, value);
+}
+
 static int oom_control_read(const struct group *g, char **ret, size_t *ret_len)
 {
 	const struct group_record *rec = group_record(g);
@@ -242,6 +255,13 @@ static int use_hierarchy_write(const struct file_write *w)
 	if (r < 0)
 		return r;
 	return value == 1 ? 0 : -EINVAL;
+}
+
+/* The kernel's has no lines since Linux 5.9, when slab pages came to be shared by groups. */
+static int slabinfo_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	(void)g;
+	return text_printf(ret, ret_len, "%s", "");
 }
 
 static int events_read(const struct group *g, char **ret, size_t *ret_len)
@@ -348,6 +368,9 @@ static const struct control_file table[] = {
 	 .write = kmem_max_usage_write},
 	{"memory.kmem.limit_in_bytes", 0644, .read = kmem_limit_read, .write = kmem_limit_write},
 	{"memory.kmem.failcnt", 0644, .read = kmem_failcnt_read, .write = kmem_failcnt_write},
+	{"memory.kmem.slabinfo", 0444, .read = slabinfo_read},
+	{"memory.move_charge_at_immigrate", 0644, .read = move_charge_read,
+	 .write = move_charge_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

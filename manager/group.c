@@ -457,22 +457,3 @@ int group_set_attr(struct manager *m, struct group *g, unsigned index, const str
 	manager_unlock(m);
 	return 0;
 }
-
-int group_set_swappiness(struct manager *m, struct group *g, uint64_t value)
-{
-	(void)m;
-	if (value > 200)
-		return -EINVAL;
-	atomic_put(&g->record->swappiness, value);
-	return 0;
-}
-
-int group_set_oom_kill_disable(struct manager *m, struct group *g, uint64_t value)
-{
-	if (!g->parent || value > 1)
-		return -EINVAL;
-	atomic_put(&g->record->oom_kill_disable, value);
-	if (!value)
-		group_settle(m, g);
-	return 0;
-}

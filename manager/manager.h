@@ -283,5 +283,7 @@ int group_set_swappiness(struct manager *m, struct group *g,
 			 uint64_t value); /* 0 to 200, else -EINVAL */
 int group_set_oom_kill_disable(struct manager *m, struct group *g,
 			       uint64_t value); /* 0 or 1; root -EINVAL */
+/* What a member takes along that comes here: 0 to 3, else -EINVAL. Kept, without effect so far. */
+int group_set_move_charge(struct manager *m, struct group *g, uint64_t value);
 
 #endif

@@ -13,7 +13,7 @@
 #include "util/util.h"
 
 #define STATE_MAGIC   0x6d636766 /* "mcgf" */
-#define STATE_VERSION 3          /* +1 whenever struct state changes its layout */
+#define STATE_VERSION 4          /* +1 whenever struct state changes its layout */
 
 static bool state_is_blank(const struct state *s)
 {

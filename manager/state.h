@@ -66,6 +66,7 @@ struct group_record {
 		pressure_usec; /* enum pressure_level, and when it was that; CLOCK_MONOTONIC */
 	uint64_t watermarks;   /* percent of the limit: high << 32 | low; 0: none */
 	uint64_t soft_limit;   /* bytes */
+	uint64_t move_charge;  /* 1: of anonymous pages, 2: of file pages */
 	uint64_t events[GROUP_EVENT_NR];
 	struct file_attr attr[STATE_MAX_FILES];
 	uint64_t hierarchy_id; /* hierarchy_get_id(); 0: not yet known */

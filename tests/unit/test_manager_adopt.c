@@ -18,6 +18,7 @@ static void test_adopt_settings(void)
 	b->record->memory.failcnt = 9;
 	b->record->under_oom = 1;
 	group_set_swappiness(mgr, b, 3);
+	group_set_move_charge(mgr, b, 2);
 	group_make(root, "gone");
 	manager_stop();
 	CU_ASSERT_EQUAL(hierarchy_rmdir(NULL, "gone"), 0);
@@ -34,6 +35,7 @@ static void test_adopt_settings(void)
 	CU_ASSERT_EQUAL(group_id(b), id);
 	CU_ASSERT_EQUAL(group_record(b)->memory.failcnt, 9);
 	CU_ASSERT_EQUAL(group_record(b)->swappiness, 3);
+	CU_ASSERT_EQUAL(group_record(b)->move_charge, 2);
 	CU_ASSERT_EQUAL(group_record(b)->under_oom, 0); /* nobody waits any more */
 	/* One that has no directory, and one that has no record. */
 	CU_ASSERT_PTR_NULL(group_child(root, "gone"));

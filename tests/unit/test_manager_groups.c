@@ -63,10 +63,12 @@ static void test_mkdir(void)
 	/* A child has its parent's swappiness and oom_kill_disable, and room of its own. */
 	CU_ASSERT_EQUAL(group_set_swappiness(mgr, a, 7), 0);
 	CU_ASSERT_EQUAL(group_set_oom_kill_disable(mgr, a, 1), 0);
+	CU_ASSERT_EQUAL(group_set_move_charge(mgr, a, 1), 0);
 	b = group_make(a, "b");
 	CU_ASSERT(fake_dir_exists("a/b"));
 	CU_ASSERT_EQUAL(group_record(b)->swappiness, 7);
 	CU_ASSERT_EQUAL(group_record(b)->oom_kill_disable, 1);
+	CU_ASSERT_EQUAL(group_record(b)->move_charge, 0); /* as in the kernel */
 	CU_ASSERT_EQUAL(group_record(b)->memory.limit, LIMIT_MAX_BYTES);
 	CU_ASSERT_EQUAL(fake_slot_parent(b->slot), a->slot);
 	CU_ASSERT_FALSE(fake_slot_limited(b->slot));
@@ -253,6 +255,10 @@ static void test_settings(void)
 	CU_ASSERT_EQUAL(group_set_oom_kill_disable(mgr, a, 2), -EINVAL);
 	CU_ASSERT_EQUAL(group_set_oom_kill_disable(mgr, a, 1), 0);
 	CU_ASSERT_EQUAL(group_record(a)->oom_kill_disable, 1);
+	CU_ASSERT_EQUAL(group_set_move_charge(mgr, a, 3), 0);
+	CU_ASSERT_EQUAL(group_set_move_charge(mgr, a, 4), -EINVAL);
+	CU_ASSERT_EQUAL(group_record(a)->move_charge, 3);
+	CU_ASSERT_EQUAL(group_set_move_charge(mgr, manager_root(mgr), 2), 0);
 
 	a->record->memory.failcnt = 3;
 	CU_ASSERT_EQUAL(group_reset_failcnt(mgr, a, COUNTER_MEMORY), 0);
