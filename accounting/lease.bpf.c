@@ -52,8 +52,11 @@ struct task_io_accounting {
 	u64 wchar;
 } __attribute__((preserve_access_index));
 struct mm_struct;
+struct files_struct;
 struct task_struct {
 	int pid, tgid;
+	struct task_struct *group_leader;
+	struct files_struct *files;
 	struct task_io_accounting ioac;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
@@ -441,3 +444,4 @@ int lease_signal(u64 *ctx)
 }
 
 #include "accounting/lease_cache.bpf.h"
+#include "accounting/lease_tcp.bpf.h"

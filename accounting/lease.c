@@ -178,6 +178,11 @@ int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
 	return l->ops->files_move ? l->ops->files_move(l, slot, to) : 0;
 }
 
+int lease_tcp_bytes(struct lease *l, uint32_t slot, uint64_t *ret)
+{
+	return l->ops->tcp_bytes ? l->ops->tcp_bytes(l, slot, ret) : -EOPNOTSUPP;
+}
+
 /* ---- slots ---- */
 
 void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)

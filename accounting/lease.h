@@ -152,6 +152,14 @@ struct lease_file {
 };
 int lease_files(const struct lease *l, const bool *want, struct lease_file **ret, size_t *ret_nr);
 
+/*
+ * Bytes that TCP sockets which members of the slot, and of those below it, have open hold (slot 0:
+ * those that any process has), each socket once: what is to be read, to be sent, and kept in
+ * advance. A connection that nobody has accepted is nobody's. 0 or -errno, -EOPNOTSUPP: not told
+ * here. Any thread.
+ */
+int lease_tcp_bytes(struct lease *l, uint32_t slot, uint64_t *ret);
+
 /* Charges of page cache in slot go to slot `to` (0: to nobody). */
 int lease_files_move(struct lease *l, uint32_t slot, uint32_t to);
 

@@ -151,6 +151,7 @@ static int load(struct bpf_lease *l)
 	bpf_program__set_autoload(
 		l->skel->progs.lease_populate,
 		libbpf_find_vmlinux_btf_id("mmap_lock_released", BPF_TRACE_RAW_TP) > 0);
+	bpf_program__set_autoload(l->skel->progs.lease_sum_tcp, bpf_lease_knows_tcp());
 	r = lease_bpf__load(l->skel);
 	if (r)
 		return r;
@@ -169,6 +170,7 @@ static int load(struct bpf_lease *l)
 		return r;
 	attach_filemap(l, ids);
 	attach_populate(l);
+	bpf_lease_attach_tcp(l);
 	return 0;
 }
 
@@ -181,6 +183,7 @@ static void bpf_lease_free(struct lease *lease)
 		bpf_link__destroy(l->sched_link[i]);
 	bpf_link__destroy(l->populate_link);
 	bpf_link__destroy(l->files_link);
+	bpf_link__destroy(l->tcp_link);
 	for (size_t i = 0; i < ARRAY_SIZE(l->filemap_fd); i++)
 		if (l->filemap_fd[i] >= 0)
 			close(l->filemap_fd[i]);
@@ -383,6 +386,7 @@ static const struct lease_ops bpf_lease_ops = {
 	.has_page_cache = bpf_lease_has_page_cache,
 	.files = bpf_lease_files,
 	.files_move = bpf_lease_files_move,
+	.tcp_bytes = bpf_lease_tcp_bytes,
 };
 
 /* One event on ourselves, so that a kernel without them is found out at start and not at the first
@@ -406,6 +410,7 @@ int bpf_lease_new(struct lease **ret)
 	if (!l)
 		return -ENOMEM;
 	l->base.ops = &bpf_lease_ops;
+	pthread_mutex_init(&l->tcp_lock, NULL);
 	l->filemap_fd[0] = l->filemap_fd[1] = -1;
 	libbpf_set_print(libbpf_to_log);
 	r = load(l);

@@ -3,6 +3,8 @@
 #ifndef MEMCGFS_LEASE_BPF_H
 #define MEMCGFS_LEASE_BPF_H
 
+#include <pthread.h>
+
 #include "accounting/lease_private.h"
 
 struct bpf_link;
@@ -15,6 +17,8 @@ struct bpf_lease {
 	struct bpf_link *sched_link[4];
 	struct bpf_link *populate_link; /* NULL: this kernel has no such tracepoint */
 	struct bpf_link *files_link;    /* reads out the table of files */
+	struct bpf_link *tcp_link;      /* sums what sockets hold; NULL: cannot be had */
+	pthread_mutex_t tcp_lock;       /* one sum at a time, in this server */
 	int filemap_fd[2];        /* events that carry the page-cache programs; -1: not charged */
 	struct ring_buffer *ring; /* of this server */
 	bool said_files_full;     /* by this server */
@@ -29,5 +33,9 @@ static inline struct bpf_lease *bpf_lease_of(const struct lease *l)
 int bpf_lease_files(const struct lease *l, const bool *want, struct lease_file **ret,
 		    size_t *ret_nr);
 int bpf_lease_files_move(struct lease *l, uint32_t slot, uint32_t to);
+
+bool bpf_lease_knows_tcp(void); /* this kernel can run the program */
+void bpf_lease_attach_tcp(struct bpf_lease *l);
+int bpf_lease_tcp_bytes(struct lease *l, uint32_t slot, uint64_t *ret);
 
 #endif

@@ -40,6 +40,7 @@ struct lease_ops {
 	int (*files)(const struct lease *l, const bool *want, struct lease_file **ret,
 		     size_t *ret_nr);
 	int (*files_move)(struct lease *l, uint32_t slot, uint32_t to);
+	int (*tcp_bytes)(struct lease *l, uint32_t slot, uint64_t *ret);
 };
 
 struct lease {

@@ -19,9 +19,11 @@
 #define LEASE_MAX_FILES \
 	262144              /* files with charged page cache: 4 MiB, and 100 bytes for each file */
 #define LEASE_FILE_OWNERS 4 /* groups that can share one file's charges */
-#define LEASE_RING_BYTES  262144 /* 4,600 records of 48 + 8 bytes */
-#define LEASE_NO_LIMIT    (1LL << 60)
-#define LEASE_WAKE_OFF    (-(1LL << 62))
+#define LEASE_MAX_TCP_SEEN \
+	65536 /* sockets that are told apart in one sum: those of a group, 5 MiB at most */
+#define LEASE_RING_BYTES 262144 /* 4,600 records of 48 + 8 bytes */
+#define LEASE_NO_LIMIT   (1LL << 60)
+#define LEASE_WAKE_OFF   (-(1LL << 62))
 
 struct lease_slot {
 	long long room;                /* pages left; below 0: whoever charges is stopped */

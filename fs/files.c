@@ -103,6 +103,8 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 		return -EINVAL;
 	if (counter == COUNTER_KMEM) /* without effect, as in the kernel since Linux 6.6 */
 		return 0;
+	if (counter == COUNTER_TCP)
+		return group_set_tcp_limit(w->manager, w->group, bytes);
 	group_set_limit(w->manager, w->group, counter, bytes, w->done, w->userdata);
 	return -EINPROGRESS;
 }
@@ -141,6 +143,7 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 COUNTER_FILES(, COUNTER_MEMORY)
 COUNTER_FILES(memsw_, COUNTER_MEMSW)
 COUNTER_FILES(kmem_, COUNTER_KMEM)
+COUNTER_FILES(tcp_, COUNTER_TCP)
 
 static int soft_limit_read(const struct group *g, char **ret, size_t *ret_len)
 {
@@ -369,6 +372,11 @@ static const struct control_file table[] = {
 	{"memory.kmem.limit_in_bytes", 0644, .read = kmem_limit_read, .write = kmem_limit_write},
 	{"memory.kmem.failcnt", 0644, .read = kmem_failcnt_read, .write = kmem_failcnt_write},
 	{"memory.kmem.slabinfo", 0444, .read = slabinfo_read},
+	{"memory.kmem.tcp.usage_in_bytes", 0444, .scan = tcp_usage_scan},
+	{"memory.kmem.tcp.max_usage_in_bytes", 0644, .scan = tcp_max_usage_scan,
+	 .write = tcp_max_usage_write},
+	{"memory.kmem.tcp.limit_in_bytes", 0644, .read = tcp_limit_read, .write = tcp_limit_write},
+	{"memory.kmem.tcp.failcnt", 0644, .read = tcp_failcnt_read, .write = tcp_failcnt_write},
 	{"memory.move_charge_at_immigrate", 0644, .read = move_charge_read,
 	 .write = move_charge_write},
 };

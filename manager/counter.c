@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A group's counters, of memory, of memory and swap together, and of kernel memory: published
- * usage, the bound that the limits of the first two make, resets. Any thread reads and publishes;
- * the rest is the manager's loop's.
+ * A group's counters, of memory, of memory and swap together, of kernel memory, and of TCP sockets:
+ * published usage, the bound that the limits of the first two make, resets. Any thread reads and
+ * publishes; the rest is the manager's loop's.
  */
 #include "manager/manager_private.h"
 #include "util/util.h"
@@ -11,6 +11,8 @@ struct res_counter *group_counter_of(struct group *g, enum group_counter counter
 {
 	if (counter == COUNTER_KMEM)
 		return &g->record->kmem;
+	if (counter == COUNTER_TCP)
+		return &g->record->tcp;
 	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
 }
 
@@ -41,7 +43,7 @@ void counter_publish(struct res_counter *c, uint64_t usage_bytes)
 
 void group_publish(struct group *g, struct group_pages pages)
 {
-	for (enum group_counter c = 0; c < NR_COUNTERS; c++)
+	for (enum group_counter c = 0; c <= COUNTER_KMEM; c++)
 		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
 }
 

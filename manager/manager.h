@@ -84,9 +84,12 @@ const struct group_record *group_record(const struct group *g);
 /* Percent of the limit between which background reclaim works; 0 and 0: it does not. */
 void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low);
 
-/* What has a usage, a limit and the rest of a res_counter: memory, memory and swap together, and
- * what the kernel uses for the members, which is part of neither and has no limit. */
-enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, COUNTER_KMEM, NR_COUNTERS };
+/*
+ * What has a usage, a limit and the rest of a res_counter: memory, memory and swap together, and
+ * what the kernel uses for the members, which is part of neither and has no limit. TCP: of their
+ * sockets; looked up when somebody asks, the others whenever members are counted.
+ */
+enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, COUNTER_KMEM, COUNTER_TCP, NR_COUNTERS };
 
 const struct res_counter *group_counter(const struct group *g, enum group_counter counter);
 
@@ -275,6 +278,8 @@ void group_reclaim_bytes(struct manager *m, struct group *g, uint64_t bytes, gro
 void group_force_empty(struct manager *m, struct group *g, group_done_fn done, void *userdata);
 /* Rounded down to pages here. Whatever the group uses. */
 void group_set_soft_limit(struct manager *m, struct group *g, uint64_t bytes);
+/* Kept, and nothing else. Root -EINVAL. Rounded down to pages here. */
+int group_set_tcp_limit(struct manager *m, struct group *g, uint64_t bytes);
 
 int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter);
 int group_reset_max_usage(struct manager *m, struct group *g,

@@ -382,6 +382,9 @@ uint64_t group_cache(const struct manager *m, const struct group *g);
 uint64_t meminfo_kb(const char *text, const char *key);   /* a line of /proc/meminfo; 0: none */
 uint64_t machine_usage_bytes(enum group_counter counter); /* what the root uses */
 
+/* ---- tcp.c: any thread ---- */
+int group_tcp_bytes(struct manager *m, uint64_t id, uint64_t *ret); /* published, too */
+
 /* ---- status_file.c: any thread ---- */
 int status_file_open(pid_t tgid, struct status_file **ret); /* 0, -ESRCH, -errno */
 struct status_file *status_file_get(struct status_file *f);

@@ -46,6 +46,7 @@ static int state_init(struct state *s)
 	root->in_use = 1;
 	root->generation = 1;
 	root->memory.limit = root->memsw.limit = root->kmem.limit = LIMIT_MAX_BYTES;
+	root->tcp.limit = LIMIT_MAX_BYTES;
 	root->soft_limit = LIMIT_MAX_BYTES;
 	s->version = STATE_VERSION;
 	__atomic_store_n(&s->magic, STATE_MAGIC, __ATOMIC_RELEASE);

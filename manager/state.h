@@ -60,6 +60,7 @@ struct group_record {
 	uint32_t spare;
 	struct res_counter memory, memsw; /* memsw: memory and swap together */
 	struct res_counter kmem;          /* limit and failcnt never change */
+	struct res_counter tcp;           /* failcnt never changes */
 	uint64_t oom_kill_disable, under_oom, swappiness;
 	uint64_t oom_kill; /* victims in this very group */
 	uint64_t pressure_level,

@@ -68,6 +68,8 @@ int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter
 	struct group_pages pages;
 	int r;
 
+	if (counter == COUNTER_TCP)
+		return group_tcp_bytes(m, id, ret);
 	if (id == group_id(manager_root(m))) {
 		*ret = machine_usage_bytes(counter);
 		counter_publish(group_counter_of(manager_root(m), counter), *ret);

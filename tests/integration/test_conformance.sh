@@ -5,7 +5,6 @@
 
 # Files of the v1 controller that this version does not have, and rows that are about them.
 ABSENT='memory\.numa_stat'
-ABSENT+='|memory\.kmem\.tcp\.'
 
 # A limit of kernel memory, which cannot be held from user space, is what today's kernel makes of it: see test_parse_kmem.
 ABSENT+='|parse memory\.kmem\.limit_in_bytes'

@@ -290,6 +290,30 @@ bool lease_stops_always(const struct lease *l)
 	return world.leases_die;
 }
 
+static bool slot_is_below(uint32_t slot, uint32_t top)
+{
+	while (slot && slot != top)
+		slot = fake_slot_parent(slot);
+	return slot == top;
+}
+
+int lease_tcp_bytes(struct lease *l, uint32_t slot, uint64_t *ret)
+{
+	struct fake_process *fp;
+	uint64_t sum = 0;
+
+	(void)l;
+	if (world.tcp_error)
+		return world.tcp_error;
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; (fp = fake_by_index(i)); i++)
+		if (atomic_get(&fp->alive) && slot_is_below(fp->lease.slot, slot))
+			sum += fp->tcp_bytes;
+	pthread_mutex_unlock(&lock);
+	*ret = sum;
+	return 0;
+}
+
 uint64_t lease_slot_get_held(struct lease *l, uint32_t slot)
 {
 	(void)l;

@@ -40,6 +40,7 @@ struct fake_process {
 	uint64_t pss_anon; /* its share of rss_anon */
 	uint64_t pinned;   /* of rss_anon: what no page-out takes */
 	uint64_t shmem_files, written_bytes;
+	uint64_t tcp_bytes;
 	uint64_t nr_threads;
 	uint64_t runs;            /* state R */
 	uint64_t stopped;         /* by whomever */
@@ -74,7 +75,7 @@ struct fake_world {
 	/* What calls say from now on; 0: as usual. */
 	bool hierarchy_shared;
 	int attach_error, mkdir_error, rmdir_error, rename_error, children_error, arm_error,
-		member_set_error, usage_open_error;
+		member_set_error, usage_open_error, tcp_error;
 	int keeper_replace_error;
 	bool cache_pinned;         /* nothing of it is dropped: mapped, or dirty */
 	bool lose_records;         /* the ring is full */
