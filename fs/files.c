@@ -377,6 +377,7 @@ static const struct control_file table[] = {
 	 .write = tcp_max_usage_write},
 	{"memory.kmem.tcp.limit_in_bytes", 0644, .read = tcp_limit_read, .write = tcp_limit_write},
 	{"memory.kmem.tcp.failcnt", 0644, .read = tcp_failcnt_read, .write = tcp_failcnt_write},
+	{"memory.numa_stat", 0444, .scan = numa_stat_scan},
 	{"memory.move_charge_at_immigrate", 0644, .read = move_charge_read,
 	 .write = move_charge_write},
 };

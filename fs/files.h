@@ -73,6 +73,9 @@ const char *mempressure_level_name(enum pressure_level level);
 /* ---- memory_stat.c ---- */
 int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 
+/* ---- numa_stat.c ---- */
+int numa_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
+
 /* ---- kernel_files.c ---- */
 int clone_children_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 int clone_children_write(const struct file_write *w);

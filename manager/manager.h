@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "accounting/numa.h"
 #include "manager/state.h"
 #include "reclaim/pressure.h"
 #include "shrinker/eventfd.h"
@@ -119,6 +120,19 @@ struct group_stat {
 /* Of this group alone, and with all groups below it. */
 int group_stat(struct manager *m, uint64_t id, struct group_stat *ret_own,
 	       struct group_stat *ret_total);
+
+/* memory.numa_stat's figures: pages, all together and by a node's id. */
+enum numa_list { NUMA_FILE, NUMA_ANON, NUMA_UNEVICTABLE, NR_NUMA_LISTS };
+struct group_numa {
+	uint64_t pages[NR_NUMA_LISTS];
+	uint64_t by_node[NR_NUMA_LISTS][NUMA_MAX_NODES];
+};
+struct group_numa_stat {
+	struct numa_nodes nodes;
+	struct group_numa own, total; /* of this group alone, and with all groups below it */
+};
+/* *ret is malloc'd. */
+int group_numa_stat(struct manager *m, uint64_t id, struct group_numa_stat **ret);
 
 /* Text of tasks (procs: cgroup.procs) with pids as the process `reader` sees them. *ret is
  * malloc'd. */
