@@ -134,12 +134,8 @@ static int enter_daemon(struct bpf_lease *l)
 											    : 0;
 }
 
-static int load(struct bpf_lease *l)
+static int load_programs(struct bpf_lease *l, const int ids[2], bool has_order, bool with_tcp)
 {
-	bool has_order;
-	int ids[2], r;
-
-	find_filemap(ids, &has_order);
 	l->skel = lease_bpf__open();
 	if (!l->skel)
 		return -errno;
@@ -151,8 +147,29 @@ static int load(struct bpf_lease *l)
 	bpf_program__set_autoload(
 		l->skel->progs.lease_populate,
 		libbpf_find_vmlinux_btf_id("mmap_lock_released", BPF_TRACE_RAW_TP) > 0);
-	bpf_program__set_autoload(l->skel->progs.lease_sum_tcp, bpf_lease_knows_tcp());
-	r = lease_bpf__load(l->skel);
+	bpf_program__set_autoload(l->skel->progs.lease_sum_tcp, with_tcp);
+	return lease_bpf__load(l->skel);
+}
+
+/* A kernel that does not take the sum over sockets, which nothing else needs, has the rest. */
+static int load_what_can_be(struct bpf_lease *l, const int ids[2], bool has_order)
+{
+	bool with_tcp = bpf_lease_knows_tcp();
+	int r = load_programs(l, ids, has_order, with_tcp);
+
+	if (!r || !with_tcp)
+		return r;
+	lease_bpf__destroy(l->skel);
+	return load_programs(l, ids, has_order, false);
+}
+
+static int load(struct bpf_lease *l)
+{
+	bool has_order;
+	int ids[2], r;
+
+	find_filemap(ids, &has_order);
+	r = load_what_can_be(l, ids, has_order);
 	if (r)
 		return r;
 	l->base.slots = mmap(NULL, LEASE_MAX_SLOTS * sizeof(*l->base.slots), PROT_READ | PROT_WRITE,

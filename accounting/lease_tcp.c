@@ -26,11 +26,10 @@ bool bpf_lease_knows_tcp(void)
 
 void bpf_lease_attach_tcp(struct bpf_lease *l)
 {
-	if (!bpf_program__autoload(l->skel->progs.lease_sum_tcp))
-		return;
-	l->tcp_link = bpf_program__attach_iter(l->skel->progs.lease_sum_tcp, NULL);
+	if (bpf_program__autoload(l->skel->progs.lease_sum_tcp))
+		l->tcp_link = bpf_program__attach_iter(l->skel->progs.lease_sum_tcp, NULL);
 	if (!l->tcp_link)
-		log_debug("TCP sockets of members are not looked at: %m");
+		log_debug("this kernel does not tell what TCP sockets of members hold");
 }
 
 /* The programs write nothing: one read(2) goes over all threads, or over a million of them. */

@@ -83,6 +83,14 @@ static void look_stat(struct reader *r, uint64_t id)
 			  sum.pgpgin < sum.pgpgout || s.rss > sum.rss;
 }
 
+static void look_tcp(struct reader *r, uint64_t id)
+{
+	uint64_t bytes = 0;
+	int error = group_max_usage_bytes(readers.m, id, COUNTER_TCP, &bytes);
+
+	r->nr_nonsense += (error && error != -ENODEV) || bytes;
+}
+
 static void look_tasks(struct reader *r, uint64_t id)
 {
 	char *text = NULL;
@@ -203,6 +211,7 @@ static void test_readers(void)
 {
 	struct reader r[] = {{.look = look_usage},
 			     {.look = look_stat},
+			     {.look = look_tcp},
 			     {.look = look_tasks},
 			     {.look = look_shape}};
 	struct group *g[NR_GROUPS];
