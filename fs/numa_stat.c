@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Text of memory.numa_stat: the kernel's keys in the kernel's order, of the group alone and
- * (hierarchical_) with its children. In pages. */
+ * (hierarchical_) with its children. In pages. With more than some 30 nodes it is longer than the
+ * page that stat(2) says. */
 #include "fs/files.h"
 
 #include <inttypes.h>
