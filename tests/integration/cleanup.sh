@@ -95,6 +95,9 @@ undo() { # KIND VALUE
 	mount)
 		! grep -q " $2 " /proc/self/mountinfo || umount -l "$2"
 		;;
+	shm)
+		! ipcs -m | grep -q "^$2 " || ipcrm -M "$2"
+		;;
 	hierarchy)
 		hierarchy_clear "$2"
 		;;
