@@ -215,14 +215,43 @@ static void do_mlock(char **a)
 	stand_still();
 }
 
-/* Half goes to swap; then a child has all of it as well, and reads what was left in memory. */
-static void do_swap(char **a)
+static void do_populate(char **a)
+{
+	(void)a;
+	join("GROUP");
+	map(MEDIUM_BYTES, MAP_PRIVATE | MAP_POPULATE);
+	stand_still();
+}
+
+static void do_zero(char **a) /* what was only read is all the same page */
+{
+	(void)a;
+	join("GROUP");
+	read_pages(map(MEDIUM_BYTES, MAP_PRIVATE), MEDIUM_BYTES);
+	stand_still();
+}
+
+static void do_advise(char **a) /* a quarter is lazily freed, then another one at once */
 {
 	char *p;
 
 	(void)a;
 	join("GROUP");
 	p = touched(ANON_BYTES);
+	madvise(p, ANON_BYTES / 4, MADV_FREE);
+	stand_still();
+	madvise(p + ANON_BYTES / 4, ANON_BYTES / 4, MADV_DONTNEED);
+	stand_still();
+}
+
+/* Half goes to swap; then a child has all of it as well, and reads what was left in memory. */
+static void do_swap(char **a) /* private|shared */
+{
+	char *p;
+
+	join("GROUP");
+	p = map(ANON_BYTES, strcmp(a[0], "shared") ? MAP_PRIVATE : MAP_SHARED);
+	write_pages(p, ANON_BYTES);
 	if (madvise(p, ANON_BYTES / 2, MADV_PAGEOUT) < 0)
 		err(3, "MADV_PAGEOUT");
 	stand_still();
@@ -276,11 +305,16 @@ static void do_move(char **a)
 	stand_still();
 }
 
-static void do_split(char **a)
+static void do_split(char **a) /* then the parent leaves it all to the child */
 {
+	char *p;
+
 	(void)a;
 	join("GROUP");
-	with_children(1, "OTHER", write_pages, touched(MEDIUM_BYTES), MEDIUM_BYTES / 2);
+	p = touched(MEDIUM_BYTES);
+	with_children(1, "OTHER", write_pages, p, MEDIUM_BYTES / 2);
+	stand_still();
+	munmap(p, MEDIUM_BYTES);
 	stand_still();
 }
 
@@ -330,6 +364,28 @@ static void do_map(char **a) /* FILE BYTES; mapped, then not any more */
 	stand_still();
 }
 
+static void do_map_private(char **a) /* FILE BYTES; every page is written, so there are two of it */
+{
+	size_t bytes = number(a[1]);
+	char *p;
+
+	join("GROUP");
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, open_file(a[0], O_RDONLY), 0);
+	if (p == MAP_FAILED)
+		err(3, "mmap");
+	read_pages(p, bytes);
+	write_pages(p, bytes);
+	stand_still();
+}
+
+static void do_allocate(char **a) /* FILE BYTES */
+{
+	join("GROUP");
+	if (fallocate(open_file(a[0], O_CREAT | O_WRONLY), 0, 0, (off_t)number(a[1])) < 0)
+		err(3, "fallocate");
+	stand_still();
+}
+
 static void do_memfd(char **a)
 {
 	int fd;
@@ -374,12 +430,29 @@ static const struct workload {
 	int nr_arguments; /* at least */
 	void (*run)(char **arguments);
 } workloads[] = {
-	{"anon", 0, do_anon},     {"fork_read", 0, do_fork_read}, {"fork_write", 0, do_fork_write},
-	{"shared", 0, do_shared}, {"huge", 0, do_huge},           {"mlock", 0, do_mlock},
-	{"swap", 0, do_swap},     {"exact", 0, do_exact},         {"late", 0, do_late},
-	{"move", 0, do_move},     {"split", 0, do_split},         {"cold", 2, do_cold},
-	{"read", 2, do_read},     {"write", 2, do_write},         {"map", 2, do_map},
-	{"memfd", 0, do_memfd},   {"sysv", 1, do_sysv},           {"run", 1, do_run},
+	{"anon", 0, do_anon},
+	{"fork_read", 0, do_fork_read},
+	{"fork_write", 0, do_fork_write},
+	{"shared", 0, do_shared},
+	{"huge", 0, do_huge},
+	{"mlock", 0, do_mlock},
+	{"populate", 0, do_populate},
+	{"zero", 0, do_zero},
+	{"advise", 0, do_advise},
+	{"swap", 1, do_swap},
+	{"exact", 0, do_exact},
+	{"late", 0, do_late},
+	{"move", 0, do_move},
+	{"split", 0, do_split},
+	{"cold", 2, do_cold},
+	{"read", 2, do_read},
+	{"write", 2, do_write},
+	{"map", 2, do_map},
+	{"map_private", 2, do_map_private},
+	{"allocate", 2, do_allocate},
+	{"memfd", 0, do_memfd},
+	{"sysv", 1, do_sysv},
+	{"run", 1, do_run},
 };
 
 int main(int argc, char **argv)

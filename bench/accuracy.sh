@@ -3,8 +3,9 @@
 # The section "accuracy": what the kernel's own v1 memory controller and memcgfs charge to the same processes at the same time,
 # which are in a group of each. Sets OFF, the number of figures that differ.
 
-ACCURACY_CASES=${ACCURACY_CASES:-anon fork_read fork_write shared huge mlock exact late move split swap_zram swap_file disk \
-drop_caches cold_read cold_map two_readers tmpfs memfd sysv python compile}
+ACCURACY_CASES=${ACCURACY_CASES:-anon fork_read fork_write shared huge mlock populate zero advise exact late move split nested \
+swap_zram swap_file disk drop_caches cold_read cold_map private_map two_readers reader_mapper unlinked tmpfs allocated memfd sysv \
+python compile}
 FIGURES='usage rss cache mapped_file shmem swap'
 SLACK=$((512 << 10)) # what the kernel's usage holds beyond what was used: up to 64 pages a CPU
 REST=1               # before ours is read
@@ -15,10 +16,12 @@ OFF=0 JUDGED=0
 # Groups, in both ------------------------------------------------------------------------------------------------------
 
 in_fresh_groups() { # COMMAND...
+	local dir
 	mkdir "$K/a" "$K/b" "$M/a" "$M/b"
 	"$@"
-	until_true 10 rmdir "$K/a" "$K/b" 2>/dev/null
-	until_true 10 rmdir "$M/a" "$M/b" 2>/dev/null
+	for dir in "$K/a" "$K/b" "$M/a" "$M/b"; do
+		until_true 10 rmdir "$dir" 2>/dev/null
+	done
 }
 
 tasks() { # GROUP
@@ -147,6 +150,26 @@ case_mlock() {
 	end_work one
 }
 
+case_populate() {
+	work one a populate
+	row "100 MiB populated by mmap"
+	end_work one
+}
+
+case_zero() {
+	work one a zero
+	row "100 MiB only read"
+	end_work one
+}
+
+case_advise() {
+	work one a advise
+	row "200 MiB, a quarter of it given up with MADV_FREE"
+	on one
+	row "the same, another quarter with MADV_DONTNEED"
+	end_work one
+}
+
 case_exact() {
 	start one a exact
 	expect one ready
@@ -172,7 +195,18 @@ case_move() {
 case_split() {
 	work one a split
 	row "100 MiB in a, a child moves to b and writes half" a b
+	on one
+	row "the same, unmapped in a" a b
 	end_work one
+}
+
+case_nested() {
+	mkdir "$K/a/c" "$M/a/c"
+	work one a/c anon
+	row "200 MiB anonymous in a group of a group" a a/c
+	end_work one
+	until_true 10 rmdir "$K/a/c" 2>/dev/null
+	until_true 10 rmdir "$M/a/c" 2>/dev/null
 }
 
 swap_rows() { # KIND
@@ -180,11 +214,15 @@ swap_rows() { # KIND
 		left_out "200 MiB anonymous, half of it swapped out, $1" "no such swap can be set up"
 		return 0
 	}
-	work one a swap
+	work one a swap private
 	row "200 MiB anonymous, half of it swapped out, $1"
 	on one
 	row "the same, with a child that shares all of it"
 	end_work one
+	work two b swap shared
+	row "200 MiB shared anonymous, half of it swapped out, $1" b
+	on two
+	end_work two
 	drop_swap
 }
 
@@ -221,15 +259,36 @@ dropped_row() { # CASE
 	fi
 }
 
+case_unlinked() {
+	work one a write "$T/accuracy" $((100 * MIB))
+	rm "$T/accuracy"
+	row "file on disk, written and removed, still open"
+	on one
+	row "the same, closed"
+	end_work one
+}
+
 case_disk() {
 	written_file "file on disk" "$T/accuracy"
 }
 
-case_tmpfs() {
+own_tmpfs() {
 	mkdir -p "$T/tmpfs"
 	register mount "$T/tmpfs"
 	mount -t tmpfs -o size=256M tmpfs "$T/tmpfs"
+}
+
+case_tmpfs() {
+	own_tmpfs
 	written_file tmpfs "$T/tmpfs/accuracy" drop
+	umount "$T/tmpfs"
+}
+
+case_allocated() {
+	own_tmpfs
+	work one a allocate "$T/tmpfs/accuracy" $((100 * MIB))
+	row "tmpfs, 100 MiB by fallocate"
+	end_work one
 	umount "$T/tmpfs"
 }
 
@@ -262,6 +321,25 @@ case_cold_map() {
 	on one
 	row "the same, unmapped again"
 	end_work one
+	rm "$T/accuracy"
+}
+
+case_private_map() {
+	cold_file
+	work one a map_private "$T/accuracy" $((100 * MIB))
+	row "cold file of 100 MiB, mapped MAP_PRIVATE and written"
+	end_work one
+	rm "$T/accuracy"
+}
+
+case_reader_mapper() {
+	cold_file
+	work one a read "$T/accuracy" $((100 * MIB))
+	work two b map "$T/accuracy" $((100 * MIB))
+	row "cold file of 100 MiB, read by a, then mapped by b" a b
+	on two
+	end_work one
+	end_work two
 	rm "$T/accuracy"
 }
 
