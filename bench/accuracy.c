@@ -24,6 +24,7 @@
 #define SMALL_BYTES  (50 * MIB)
 
 static pid_t children[NR_CHILDREN];
+static char **argument; /* of the workload */
 
 /* Joining, and standing still ------------------------------------------------------------------ */
 
@@ -161,43 +162,38 @@ static void read_file(int fd, size_t bytes)
 
 /* Workloads ------------------------------------------------------------------------------------ */
 
-static void do_anon(char **a)
+static void do_anon(void)
 {
-	(void)a;
 	join("GROUP");
 	touched(ANON_BYTES);
 	stand_still();
 }
 
-static void do_fork_read(char **a)
+static void do_fork_read(void)
 {
-	(void)a;
 	join("GROUP");
 	with_children(NR_CHILDREN, NULL, read_pages, touched(ANON_BYTES), ANON_BYTES);
 	stand_still();
 }
 
-static void do_fork_write(char **a)
+static void do_fork_write(void)
 {
-	(void)a;
 	join("GROUP");
 	with_children(NR_CHILDREN, NULL, write_pages, touched(ANON_BYTES), ANON_BYTES / 2);
 	stand_still();
 }
 
-static void do_shared(char **a)
+static void do_shared(void)
 {
-	(void)a;
 	join("GROUP");
 	with_children(NR_CHILDREN, NULL, write_pages, map(ANON_BYTES, MAP_SHARED), ANON_BYTES);
 	stand_still();
 }
 
-static void do_huge(char **a)
+static void do_huge(void)
 {
 	char *p;
 
-	(void)a;
 	join("GROUP");
 	p = map(ANON_BYTES + HUGE_BYTES, MAP_PRIVATE);
 	p += HUGE_BYTES - (uintptr_t)p % HUGE_BYTES;
@@ -206,36 +202,32 @@ static void do_huge(char **a)
 	stand_still();
 }
 
-static void do_mlock(char **a)
+static void do_mlock(void)
 {
-	(void)a;
 	join("GROUP");
 	if (mlock(map(MEDIUM_BYTES, MAP_PRIVATE), MEDIUM_BYTES) < 0)
 		err(3, "mlock");
 	stand_still();
 }
 
-static void do_populate(char **a)
+static void do_populate(void)
 {
-	(void)a;
 	join("GROUP");
 	map(MEDIUM_BYTES, MAP_PRIVATE | MAP_POPULATE);
 	stand_still();
 }
 
-static void do_zero(char **a) /* what was only read is all the same page */
+static void do_zero(void) /* what was only read is all the same page */
 {
-	(void)a;
 	join("GROUP");
 	read_pages(map(MEDIUM_BYTES, MAP_PRIVATE), MEDIUM_BYTES);
 	stand_still();
 }
 
-static void do_advise(char **a) /* a quarter is lazily freed, then another one at once */
+static void do_advise(void) /* a quarter is lazily freed, then another one at once */
 {
 	char *p;
 
-	(void)a;
 	join("GROUP");
 	p = touched(ANON_BYTES);
 	madvise(p, ANON_BYTES / 4, MADV_FREE);
@@ -245,12 +237,12 @@ static void do_advise(char **a) /* a quarter is lazily freed, then another one a
 }
 
 /* Half goes to swap; then a child has all of it as well, and reads what was left in memory. */
-static void do_swap(char **a) /* private|shared */
+static void do_swap(void) /* private|shared */
 {
 	char *p;
 
 	join("GROUP");
-	p = map(ANON_BYTES, strcmp(a[0], "shared") ? MAP_PRIVATE : MAP_SHARED);
+	p = map(ANON_BYTES, strcmp(argument[0], "shared") ? MAP_PRIVATE : MAP_SHARED);
 	write_pages(p, ANON_BYTES);
 	if (madvise(p, ANON_BYTES / 2, MADV_PAGEOUT) < 0)
 		err(3, "MADV_PAGEOUT");
@@ -276,9 +268,8 @@ __attribute__((noinline)) static void touch_stack(void)
 }
 
 /* Once before it joins, so that no page of its own (stack, data, bindings) is new to it later. */
-static void do_exact(char **a)
+static void do_exact(void)
 {
-	(void)a;
 	touch_stack();
 	touch_exact();
 	join("GROUP");
@@ -286,18 +277,16 @@ static void do_exact(char **a)
 	stand_still();
 }
 
-static void do_late(char **a)
+static void do_late(void)
 {
-	(void)a;
 	touched(MEDIUM_BYTES);
 	join("GROUP");
 	touched(SMALL_BYTES);
 	stand_still();
 }
 
-static void do_move(char **a)
+static void do_move(void)
 {
-	(void)a;
 	join("GROUP");
 	touched(MEDIUM_BYTES);
 	join("OTHER");
@@ -305,11 +294,10 @@ static void do_move(char **a)
 	stand_still();
 }
 
-static void do_split(char **a) /* then the parent leaves it all to the child */
+static void do_split(void) /* then the parent leaves it all to the child */
 {
 	char *p;
 
-	(void)a;
 	join("GROUP");
 	p = touched(MEDIUM_BYTES);
 	with_children(1, "OTHER", write_pages, p, MEDIUM_BYTES / 2);
@@ -318,44 +306,69 @@ static void do_split(char **a) /* then the parent leaves it all to the child */
 	stand_still();
 }
 
-/* FILE BYTES: a file whose content is on disk and not in memory. In no group. */
-static void do_cold(char **a)
+static size_t cached_pages(int fd, size_t bytes)
 {
-	int fd = open_file(a[0], O_CREAT | O_WRONLY);
+	size_t nr = bytes / PAGE_BYTES, cached = 0;
+	unsigned char *in_core = malloc(nr);
+	void *p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 
-	write_file(fd, number(a[1]));
+	if (!in_core || p == MAP_FAILED || mincore(p, bytes, in_core) < 0)
+		err(3, "mincore");
+	for (size_t i = 0; i < nr; i++)
+		cached += in_core[i] & 1;
+	munmap(p, bytes);
+	free(in_core);
+	return cached;
+}
+
+static void do_make(void) /* FILE BYTES; on disk. In no group, as the next */
+{
+	int fd = open_file(argument[0], O_CREAT | O_WRONLY);
+
+	write_file(fd, number(argument[1]));
 	if (fsync(fd) < 0)
 		err(3, "fsync");
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
 }
 
-static void do_read(char **a) /* FILE BYTES */
+/* FILE BYTES; out of memory. Exit status 1: some of it is not, the journal may still hold it. */
+static void do_drop(void)
 {
-	join("GROUP");
-	read_file(open_file(a[0], O_RDONLY), number(a[1]));
+	int fd = open_file(argument[0], O_RDONLY);
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (cached_pages(fd, number(argument[1])))
+		exit(1);
+	close(fd);
+}
+
+static void do_read(void) /* FILE BYTES; without $GROUP in no group */
+{
+	if (getenv("GROUP"))
+		join("GROUP");
+	read_file(open_file(argument[0], O_RDONLY), number(argument[1]));
 	stand_still();
 }
 
-static void do_write(char **a) /* FILE BYTES; open, then closed */
+static void do_write(void) /* FILE BYTES; open, then closed */
 {
 	int fd;
 
 	join("GROUP");
-	fd = open_file(a[0], O_CREAT | O_WRONLY);
-	write_file(fd, number(a[1]));
+	fd = open_file(argument[0], O_CREAT | O_WRONLY);
+	write_file(fd, number(argument[1]));
 	stand_still();
 	close(fd);
 	stand_still();
 }
 
-static void do_map(char **a) /* FILE BYTES; mapped, then not any more */
+static void do_map(void) /* FILE BYTES; mapped, then not any more */
 {
-	size_t bytes = number(a[1]);
+	size_t bytes = number(argument[1]);
 	char *p;
 
 	join("GROUP");
-	p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, open_file(a[0], O_RDONLY), 0);
+	p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, open_file(argument[0], O_RDONLY), 0);
 	if (p == MAP_FAILED)
 		err(3, "mmap");
 	read_pages(p, bytes);
@@ -364,13 +377,14 @@ static void do_map(char **a) /* FILE BYTES; mapped, then not any more */
 	stand_still();
 }
 
-static void do_map_private(char **a) /* FILE BYTES; every page is written, so there are two of it */
+static void do_map_private(void) /* FILE BYTES; every page is written, so there are two of it */
 {
-	size_t bytes = number(a[1]);
+	size_t bytes = number(argument[1]);
 	char *p;
 
 	join("GROUP");
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, open_file(a[0], O_RDONLY), 0);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, open_file(argument[0], O_RDONLY),
+		 0);
 	if (p == MAP_FAILED)
 		err(3, "mmap");
 	read_pages(p, bytes);
@@ -378,19 +392,19 @@ static void do_map_private(char **a) /* FILE BYTES; every page is written, so th
 	stand_still();
 }
 
-static void do_allocate(char **a) /* FILE BYTES */
+static void do_allocate(void) /* FILE BYTES */
 {
 	join("GROUP");
-	if (fallocate(open_file(a[0], O_CREAT | O_WRONLY), 0, 0, (off_t)number(a[1])) < 0)
+	if (fallocate(open_file(argument[0], O_CREAT | O_WRONLY), 0, 0,
+		      (off_t)number(argument[1])) < 0)
 		err(3, "fallocate");
 	stand_still();
 }
 
-static void do_memfd(char **a)
+static void do_memfd(void)
 {
 	int fd;
 
-	(void)a;
 	join("GROUP");
 	fd = memfd_create("accuracy", MFD_CLOEXEC);
 	if (fd < 0)
@@ -399,13 +413,13 @@ static void do_memfd(char **a)
 	stand_still();
 }
 
-static void do_sysv(char **a) /* KEY; touched and detached, then removed */
+static void do_sysv(void) /* KEY; touched and detached, then removed */
 {
 	int id;
 	char *p;
 
 	join("GROUP");
-	id = shmget((key_t)number(a[0]), SMALL_BYTES, IPC_CREAT | IPC_EXCL | 0600);
+	id = shmget((key_t)number(argument[0]), SMALL_BYTES, IPC_CREAT | IPC_EXCL | 0600);
 	if (id < 0)
 		err(3, "shmget");
 	p = shmat(id, NULL, 0);
@@ -418,17 +432,17 @@ static void do_sysv(char **a) /* KEY; touched and detached, then removed */
 	stand_still();
 }
 
-static void do_run(char **a) /* COMMAND...: says and awaits nothing itself */
+static void do_run(void) /* COMMAND...: says and awaits nothing itself */
 {
 	join("GROUP");
-	execvp(a[0], a);
-	err(127, "%s", a[0]);
+	execvp(argument[0], argument);
+	err(127, "%s", argument[0]);
 }
 
 static const struct workload {
 	const char *name;
 	int nr_arguments; /* at least */
-	void (*run)(char **arguments);
+	void (*run)(void);
 } workloads[] = {
 	{"anon", 0, do_anon},
 	{"fork_read", 0, do_fork_read},
@@ -444,7 +458,8 @@ static const struct workload {
 	{"late", 0, do_late},
 	{"move", 0, do_move},
 	{"split", 0, do_split},
-	{"cold", 2, do_cold},
+	{"make", 2, do_make},
+	{"drop", 2, do_drop},
 	{"read", 2, do_read},
 	{"write", 2, do_write},
 	{"map", 2, do_map},
@@ -461,7 +476,8 @@ int main(int argc, char **argv)
 		const struct workload *w = &workloads[i];
 		if (strcmp(argv[1], w->name) || argc < 2 + w->nr_arguments)
 			continue;
-		w->run(argv + 2);
+		argument = argv + 2;
+		w->run();
 		end_children();
 		return 0;
 	}

@@ -4,8 +4,8 @@
 # which are in a group of each. Sets OFF, the number of figures that differ.
 
 ACCURACY_CASES=${ACCURACY_CASES:-anon fork_read fork_write shared huge mlock populate zero advise exact late move split nested \
-swap_zram swap_file disk drop_caches cold_read cold_map private_map two_readers reader_mapper unlinked tmpfs allocated memfd sysv \
-python compile}
+swap_zram swap_file disk drop_caches cold_read warm_read cold_map private_map two_readers reader_mapper unlinked tmpfs allocated \
+memfd sysv python compile}
 FIGURES='usage rss cache mapped_file shmem swap'
 SLACK=$((512 << 10)) # what the kernel's usage holds beyond what was used: up to 64 pages a CPU
 REST=1               # before ours is read
@@ -303,7 +303,8 @@ case_drop_caches() {
 }
 
 cold_file() {
-	"$BENCH/accuracy" cold "$T/accuracy" $((100 * MIB))
+	"$BENCH/accuracy" make "$T/accuracy" $((100 * MIB))
+	until_true 30 "$BENCH/accuracy" drop "$T/accuracy" $((100 * MIB)) || fail "the file stays in memory"
 }
 
 case_cold_read() {
@@ -328,6 +329,15 @@ case_private_map() {
 	cold_file
 	work one a map_private "$T/accuracy" $((100 * MIB))
 	row "cold file of 100 MiB, mapped MAP_PRIVATE and written"
+	end_work one
+	rm "$T/accuracy"
+}
+
+case_warm_read() {
+	cold_file
+	"$BENCH/accuracy" read "$T/accuracy" $((50 * MIB)) >/dev/null </dev/null
+	work one a read "$T/accuracy" $((100 * MIB))
+	row "file of 100 MiB, 50 MiB read by an outsider before"
 	end_work one
 	rm "$T/accuracy"
 }
