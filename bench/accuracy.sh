@@ -209,6 +209,8 @@ case_nested() {
 	until_true 10 rmdir "$M/a/c" 2>/dev/null
 }
 
+# What was paged out to a file stays in the swap cache until somebody reclaims it (zram takes it at once): until then the kernel
+# has it in usage and swapcached, in neither rss, cache nor swap.
 swap_rows() { # KIND
 	use_swap "$1" 640 || {
 		left_out "200 MiB anonymous, half of it swapped out, $1" "no such swap can be set up"
