@@ -181,6 +181,15 @@ static int force_empty_write(const struct file_write *w)
 
 /* ---- settings ---- */
 
+static int number_write(const struct file_write *w,
+			int (*set)(struct manager *m, struct group *g, uint64_t value))
+{
+	uint64_t value;
+	int r = parse_u64(w->text, &value);
+
+	return r < 0 ? r : set(w->manager, w->group, value);
+}
+
 static int swappiness_read(const struct group *g, char **ret, size_t *ret_len)
 {
 	return text_u64(ret, ret_len, atomic_get(&group_record(g)->swappiness));
@@ -188,10 +197,7 @@ static int swappiness_read(const struct group *g, char **ret, size_t *ret_len)
 
 static int swappiness_write(const struct file_write *w)
 {
-	uint64_t value;
-	int r = parse_u64(w->text, &value);
-
-	return r < 0 ? r : group_set_swappiness(w->manager, w->group, value);
+	return number_write(w, group_set_swappiness);
 }
 
 static int move_charge_read(const struct group *g, char **ret, size_t *ret_len)
@@ -201,10 +207,7 @@ static int move_charge_read(const struct group *g, char **ret, size_t *ret_len)
 
 static int move_charge_write(const struct file_write *w)
 {
-	uint64_t value;
-	int r = parse_u64(w->text, &value);
-
-	return r < 0 ? r : group_set_move_charge(w->manager, w->group, value);
+	return number_write(w, group_set_move_charge);
 }
 
 static int oom_control_read(const struct group *g, char **ret, size_t *ret_len)
@@ -220,10 +223,7 @@ static int oom_control_read(const struct group *g, char **ret, size_t *ret_len)
 
 static int oom_control_write(const struct file_write *w)
 {
-	uint64_t value;
-	int r = parse_u64(w->text, &value);
-
-	return r < 0 ? r : group_set_oom_kill_disable(w->manager, w->group, value);
+	return number_write(w, group_set_oom_kill_disable);
 }
 
 static int watermarks_read(const struct group *g, char **ret, size_t *ret_len)

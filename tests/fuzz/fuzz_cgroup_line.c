@@ -6,18 +6,13 @@
 #include <string.h>
 
 #include "manager/cgroup_line.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz_text.h"
 
 static void look(const uint8_t *data, size_t size, const char *prefix)
 {
-	char *line = malloc(size + 1);
+	char *line = fuzz_text(data, size);
 	const char *path;
 
-	if (!line)
-		return;
-	memcpy(line, data, size);
-	line[size] = '\0';
 	path = cgroup_line_path(line, "memory", prefix);
 	if (path && (path < line || path > line + size || strchr(path, '\n')))
 		abort();

@@ -4,18 +4,13 @@
 #include <string.h>
 
 #include "reclaim/vmas.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *line = malloc(size + 1);
+	char *line = fuzz_text(data, size);
 	struct vma v;
 
-	if (!line)
-		return 0;
-	memcpy(line, data, size);
-	line[size] = '\0';
 	if (vma_parse(line, &v) == 0 && v.start >= v.end)
 		abort();
 	free(line);

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "accounting/numa.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz_text.h"
 
 static uint64_t sum_of(const uint64_t *pages)
 {
@@ -53,12 +52,8 @@ static void check_nodes(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
 	check_line(text);
 	check_nodes(text);
 	free(text);

@@ -12,8 +12,7 @@
 #include "fs/parse.h"
 #include "manager/state.h"
 #include "shrinker/eventfd.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz_text.h"
 
 static void must(bool holds, const char *what, const char *text)
 {
@@ -132,12 +131,8 @@ static void fuzz_watermarks(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
 	fuzz_bytes(text);
 	fuzz_u64(text);
 	fuzz_pid(text);

@@ -4,19 +4,14 @@
 #include <string.h>
 
 #include "accounting/process_usage.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct process_usage usage = {.tracer = -1}; /* never parsed as such */
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 	int r;
 
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
 	r = process_usage_parse(text, &usage);
 	if (r == 0 ? usage.tracer < 0 || !usage.state : usage.tracer != -1)
 		abort();

@@ -4,20 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_text.h"
 #include "util/task_stat.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct task_stat st = {.cpu = -2}; /* never parsed as such */
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 	int r;
 
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
 	r = task_stat_parse(text, &st);
 	if (r ? st.cpu != -2 || st.state : !st.state)
 		abort();
