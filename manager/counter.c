@@ -47,11 +47,27 @@ void group_publish(struct group *g, struct group_pages pages)
 		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
 }
 
+/* The limit, or the lower one that memory is being got back for: what is got back would be taken
+ * again meanwhile. */
+static uint64_t bound_of(const struct group *g, enum group_counter counter)
+{
+	uint64_t limit = atomic_get(&group_counter(g, counter)->limit);
+
+	if (g->limit_pending && g->limit_counter == counter)
+		limit = MIN(limit, g->limit_wanted_bytes);
+	return bytes_to_pages(limit);
+}
+
 uint64_t group_bound(const struct group *g)
 {
-	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
+	uint64_t memsw = bound_of(g, COUNTER_MEMSW);
 
-	return MIN(bytes_to_pages(g->record->memory.limit), memsw - MIN(memsw, g->swap));
+	return MIN(bound_of(g, COUNTER_MEMORY), memsw - MIN(memsw, g->swap));
+}
+
+bool group_bound_is_memory(const struct group *g)
+{
+	return group_bound(g) == bound_of(g, COUNTER_MEMORY);
 }
 
 bool group_swap_helps(const struct group *g)

@@ -10,8 +10,8 @@
 /* The part of the limit that is got back at one limit hit at most. */
 #define RECLAIM_BATCH_DIVISOR 2
 
-/* Rounds that bring something back and yet no room, before OOM: as MAX_RECLAIM_RETRIES in the
- * kernel. */
+/* Rounds that bring something back and yet no room, before OOM or before a limit is refused: as
+ * MAX_RECLAIM_RETRIES in the kernel. */
 #define RECLAIM_MAX_ROUNDS 16
 
 /* ---- waiting ---- */
@@ -80,9 +80,9 @@ static void group_reclaim(struct manager *m, struct group *g)
 
 static void group_hit_limit(struct manager *m, struct group *g)
 {
-	bool by_memory = group_bound(g) == bytes_to_pages(g->record->memory.limit);
+	enum group_counter hit = group_bound_is_memory(g) ? COUNTER_MEMORY : COUNTER_MEMSW;
 
-	atomic_inc(&group_counter_of(g, by_memory ? COUNTER_MEMORY : COUNTER_MEMSW)->failcnt, 1);
+	atomic_inc(&group_counter_of(g, hit)->failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
 	group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
@@ -257,6 +257,13 @@ static void limit_done(struct group *g, int error)
 	done(error, g->limit_userdata);
 }
 
+/* With the limit as it was. */
+static void limit_give_up(struct manager *m, struct group *g, int error)
+{
+	limit_done(g, error);
+	group_limited_changed(m, g);
+}
+
 void group_limit_fail(struct group *g, int error)
 {
 	if (g->limit_pending)
@@ -292,10 +299,14 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 	}
 	if (g->job || g->ask_deadline) /* when that is over: reclaim_done(), group_asked() */
 		return;
+	if (used < g->limit_least_used) {
+		g->limit_least_used = used;
+		g->nr_rounds = 0;
+	}
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
 	    job_reclaim(m, g, used - wanted, JOB_DIRECT)) {
-		limit_done(g, -EBUSY);
+		limit_give_up(m, g, -EBUSY);
 		g->nr_rounds = 0;
 		reclaim_go_on(m, g, progress);
 	}
@@ -334,7 +345,9 @@ void group_set_limit(struct manager *m, struct group *g, enum group_counter coun
 	g->limit_wanted_bytes = bytes;
 	g->limit_done = done;
 	g->limit_userdata = userdata;
+	g->limit_least_used = UINT64_MAX;
 	g->nr_rounds = 0;
+	group_limited_changed(m, g);
 	group_ask_first(m, g, counted(g, counter) - bytes_to_pages(bytes));
 	limit_go_on(m, g, true);
 }

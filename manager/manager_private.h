@@ -155,15 +155,16 @@ struct group {
 	uint64_t stop_usage;     /* at which members stop, as of the last count */
 	bool put_off;            /* a round is due, and one nearby was under way */
 	unsigned squeeze;        /* its reserve is halved so often */
-	unsigned nr_rounds;      /* of reclaim since somebody last went on */
-	pid_t victim;            /* killed and not yet gone */
-	bool oom;                /* nothing left to reclaim, nobody killed */
-	bool try_again;          /* reclaim once more when the retry timer runs out */
+	unsigned nr_rounds; /* of reclaim since somebody last went on, or it last helped a write */
+	pid_t victim;       /* killed and not yet gone */
+	bool oom;           /* nothing left to reclaim, nobody killed */
+	bool try_again;     /* reclaim once more when the retry timer runs out */
 
 	struct reclaim_request *requests; /* the first is served */
 	bool limit_pending;               /* a write of the limit waits for reclaim */
 	enum group_counter limit_counter; /* that it is of */
 	uint64_t limit_wanted_bytes;
+	uint64_t limit_least_used; /* pages, since it was wanted */
 	group_done_fn limit_done;
 	void *limit_userdata;
 };
@@ -223,7 +224,7 @@ static inline uint64_t pages_to_bytes(uint64_t pages)
  * other. */
 static inline bool group_is_limited(const struct group *g)
 {
-	return g->record->memory.limit < LIMIT_MAX_BYTES;
+	return g->limit_pending || g->record->memory.limit < LIMIT_MAX_BYTES;
 }
 
 /* ---- group.c ---- */
@@ -341,9 +342,9 @@ struct res_counter *group_counter_of(struct group *g, enum group_counter counter
 /* Publish usage as c's or g's, raising max_usage. Any thread. */
 void counter_publish(struct res_counter *c, uint64_t usage_bytes);
 void group_publish(struct group *g, struct group_pages pages);
-/* Pages that may be resident as long as so much is swapped out: by the limit of memory, and by that
- * of memory and swap. */
+/* Pages that may be resident as long as so much is swapped out, by both limits. */
 uint64_t group_bound(const struct group *g);
+bool group_bound_is_memory(const struct group *g);
 /* Whether page-out makes room: it makes none for memory and swap together. */
 bool group_swap_helps(const struct group *g);
 

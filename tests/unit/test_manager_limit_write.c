@@ -50,16 +50,86 @@ static void test_lower_busy(void)
 	CU_ASSERT_EQUAL(limit_set(a, 600), 0);
 }
 
-/* Something comes back each time, for ever: 16 rounds it is, then no. */
-static void test_lower_rounds(void)
+static void test_lower_in_small_steps(void)
 {
 	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
 	struct fake_process *fp = member_make(a, 800);
 
 	world.page_out_max = 1;
+	CU_ASSERT_EQUAL(limit_set(a, 500), 0);
+	CU_ASSERT_EQUAL(fp->rss_anon, 500);
+}
+
+static struct fake_process *grown_again;
+
+static void grow_again(void)
+{
+	atomic_put(&grown_again->rss_anon, 800);
+}
+
+/* What comes back is taken again each time, by somebody whom nothing stops: 16 rounds, then no. */
+static void test_lower_rounds(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+
+	grown_again = member_make(a, 800);
+	world.on_usage_read = grow_again;
 	CU_ASSERT_EQUAL(limit_set(a, 500), -EBUSY);
+	world.on_usage_read = NULL;
 	CU_ASSERT_EQUAL(world.nr_page_out, 16);
-	CU_ASSERT_EQUAL(fp->rss_anon, 800 - 16);
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(1000));
+}
+
+/* Members meet the new limit while it is being made true, and go on when it is, or is refused. */
+static void test_lower_holds_members(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *fp = member_make(a, 800);
+	struct limit_write w;
+
+	fake_reclaim_hold(0);
+	limit_write(&w, a, 500);
+	fake_reclaim_wait_held(1);
+	CU_ASSERT(world_touch(fp, 100) < 100);
+	world_step();
+	CU_ASSERT(stands(fp));
+	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(1000));
+	go_on();
+	CU_ASSERT_EQUAL(w.error, 0);
+	CU_ASSERT(usage_pages(a) <= 500);
+	CU_ASSERT_FALSE(stands(fp));
+
+	fp->pinned = fp->rss_anon;
+	fake_reclaim_hold(0);
+	limit_write(&w, a, 100);
+	fake_reclaim_wait_held(1);
+	CU_ASSERT(world_touch(fp, 100) < 100);
+	world_step();
+	CU_ASSERT(stands(fp));
+	go_on();
+	CU_ASSERT_EQUAL(w.error, -EBUSY);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(fp->nr_kills, 0);
+}
+
+/* So in a group that had no limit, and has none when it is refused. */
+static void test_first_limit_holds_members(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *fp = member_make(a, 800);
+	struct limit_write w;
+
+	fp->pinned = 600;
+	fake_reclaim_hold(0);
+	limit_write(&w, a, 500);
+	fake_reclaim_wait_held(1);
+	CU_ASSERT(world_touch(fp, 100) < 100);
+	world_step();
+	CU_ASSERT(stands(fp));
+	go_on();
+	CU_ASSERT_EQUAL(w.error, -EBUSY);
+	CU_ASSERT_FALSE(stands(fp));
+	CU_ASSERT_EQUAL(world_touch(fp, 5000), 5000);
 }
 
 static void test_lower_twice(void)
@@ -225,7 +295,10 @@ int main(int argc, char **argv)
 	CU_TestInfo tests[] = {{"lower", test_lower},
 			       {"lower at once", test_lower_at_once},
 			       {"lower, busy", test_lower_busy},
+			       {"lower in small steps", test_lower_in_small_steps},
 			       {"lower for ever", test_lower_rounds},
+			       {"lower holds members", test_lower_holds_members},
+			       {"the first limit holds members", test_first_limit_holds_members},
 			       {"lower twice", test_lower_twice},
 			       {"lower and rmdir", test_lower_and_rmdir},
 			       {"raising releases", test_raise_releases},

@@ -17,8 +17,9 @@
 
 #include "helper.h"
 
-#define MAX_BIRTHS 3000
-#define BEFORE     50 /* births before the attach begins */
+#define MAX_BIRTHS 100000
+#define BEFORE     50   /* births before the attach begins */
+#define LIVING     1000 /* leaves at most while the attach goes on: the oldest end */
 
 struct board {
 	atomic_uint births, end;
@@ -53,10 +54,21 @@ static _Noreturn void leaf(unsigned i)
 	_exit(0);
 }
 
+static void end_leaf(unsigned i)
+{
+	pid_t pid;
+
+	while (!(pid = atomic_load(&board->pid[i])))
+		sched_yield();
+	kill(pid, SIGKILL);
+}
+
 static _Noreturn void storm(void)
 {
 	signal(SIGCHLD, SIG_IGN);
 	for (unsigned i = 0; i < atomic_load(&board->end); i++) {
+		if (i >= LIVING && atomic_load(&board->end) == MAX_BIRTHS)
+			end_leaf(i - LIVING);
 		pid_t pid = fork();
 		if (pid < 0)
 			err(3, "fork");
