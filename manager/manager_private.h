@@ -197,6 +197,7 @@ struct manager {
 	uint64_t next_lease_id, first_lease_id; /* of the events; the first of this server's */
 	uint64_t tick_pages; /* that a thread may get in a tick; 0: nothing is charged by time */
 	uint64_t nr_cpus, near_least_usec; /* far.c */
+	uint64_t ask_usec;                 /* that shrinkers have to answer */
 	struct held *held;                 /* processes there was no descriptor for */
 
 	pthread_mutex_t requests_lock;

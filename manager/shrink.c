@@ -212,7 +212,7 @@ bool group_ask_first(struct manager *m, struct group *g, uint64_t nr_pages)
 		g->asked_usec = now;
 	else if (!shrinkers_may_be_at_it(g))
 		return false;
-	g->ask_deadline = now + DEADLINE_USEC;
+	g->ask_deadline = now + m->ask_usec;
 	g->has_grace = false;
 	deadline_arm(m, g->ask_deadline);
 	return true;
@@ -272,6 +272,7 @@ int deadlines_new(struct manager *m)
 	int r = sd_event_add_time(m->event, &m->deadline_timer, CLOCK_MONOTONIC, 0, 100,
 				  on_deadline, m);
 
+	m->ask_usec = DEADLINE_USEC;
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(m->deadline_timer, SD_EVENT_OFF);
