@@ -64,7 +64,7 @@ static bool marks(const struct group *g, uint64_t *ret_high, uint64_t *ret_low)
 	unsigned high, low;
 
 	group_watermarks(g, &high, &low);
-	if (!high || !group_is_limited(g))
+	if (!high || g->record->memory.limit >= LIMIT_MAX_BYTES)
 		return false;
 	highest -= MIN(highest, ahead);
 	*ret_high = MIN(limit / 100 * high + limit % 100 * high / 100, highest);

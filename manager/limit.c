@@ -324,6 +324,8 @@ static bool limit_is_valid(const struct group *g, enum group_counter counter, ui
 void group_set_limit(struct manager *m, struct group *g, enum group_counter counter, uint64_t bytes,
 		     group_done_fn done, void *userdata)
 {
+	uint64_t used;
+
 	bytes = MIN(bytes, LIMIT_MAX_BYTES) & ~4095ULL;
 	if (!limit_is_valid(g, counter, bytes)) {
 		done(-EINVAL, userdata);
@@ -348,7 +350,8 @@ void group_set_limit(struct manager *m, struct group *g, enum group_counter coun
 	g->limit_least_used = UINT64_MAX;
 	g->nr_rounds = 0;
 	group_limited_changed(m, g);
-	group_ask_first(m, g, counted(g, counter) - bytes_to_pages(bytes));
+	used = counted(g, counter);
+	group_ask_first(m, g, used - MIN(used, bytes_to_pages(bytes)));
 	limit_go_on(m, g, true);
 }
 
