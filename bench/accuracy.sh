@@ -344,25 +344,23 @@ case_warm_read() {
 	rm "$T/accuracy"
 }
 
-case_reader_mapper() {
+shared_file() { # LABEL MIB WORKLOAD: a reads so much of it, then b all
 	cold_file
-	work one a read "$T/accuracy" $((100 * MIB))
-	work two b map "$T/accuracy" $((100 * MIB))
-	row "cold file of 100 MiB, read by a, then mapped by b" a b
-	on two
+	work one a read "$T/accuracy" $(($2 * MIB))
+	work two b "$3" "$T/accuracy" $((100 * MIB))
+	row "cold file of 100 MiB, $1" a b
+	[ "$3" != map ] || on two
 	end_work one
 	end_work two
 	rm "$T/accuracy"
 }
 
+case_reader_mapper() {
+	shared_file "read by a, then mapped by b" 100 map
+}
+
 case_two_readers() {
-	cold_file
-	work one a read "$T/accuracy" $((60 * MIB))
-	work two b read "$T/accuracy" $((100 * MIB))
-	row "cold file of 100 MiB, a reads 60 MiB, then b all" a b
-	end_work one
-	end_work two
-	rm "$T/accuracy"
+	shared_file "a reads 60 MiB, then b all" 60 read
 }
 
 case_memfd() {

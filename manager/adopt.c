@@ -192,8 +192,9 @@ int groups_adopt(struct manager *m)
 	listeners_adopt(m);
 	for (g = manager_root(m); g; g = group_next(manager_root(m), g)) {
 		atomic_put(&g->record->under_oom, 0);
-		if (group_is_limited(g))
-			group_limited_changed(m, g);
+		/* Also of who has no limit: one may have been on its way when the last server
+		 * ended. */
+		group_limited_changed(m, g);
 	}
 	lineage_drop_adopted_faults(m);
 	return 0;

@@ -5,6 +5,7 @@
  */
 
 #include "manager/manager_private.h"
+#include "manager/roster.h"
 #include "util/log.h"
 #include "util/util.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "manager/manager_private.h"
+#include "manager/roster.h"
 #include "util/util.h"
 
 /* As the kernel's lists: what is locked is on neither of the others. */

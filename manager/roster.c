@@ -7,6 +7,7 @@
  * as many rosters as threads that answer reads. Any thread. Sizes in pages.
  */
 #include "manager/manager_private.h"
+#include "manager/roster.h"
 #include "util/util.h"
 
 static size_t count_groups(const struct group *top)

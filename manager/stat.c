@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "manager/manager_private.h"
+#include "manager/roster.h"
 #include "util/util.h"
 
 /* Looking for huge pages costs 10 ms per GiB: done up to here (64 MiB), 0.6 ms. */

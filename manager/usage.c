@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "manager/manager_private.h"
+#include "manager/roster.h"
 #include "util/util.h"
 
 uint64_t meminfo_kb(const char *text, const char *key)

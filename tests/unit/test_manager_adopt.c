@@ -65,9 +65,9 @@ static void test_adopt_fresh_map(void)
 	CU_ASSERT_EQUAL(fake_slot_parent(slot_b), slot_a);
 	CU_ASSERT(fake_slot_limited(slot_b));
 	/* The next server finds it as it was. */
-	lease_slot_set_room(NULL, slot_b, 0, 77);
+	lease_slot_add_charged(NULL, slot_b, 77);
 	world_restart();
-	CU_ASSERT_EQUAL(lease_slot_get_room(NULL, slot_b), LEASE_NO_LIMIT - 77);
+	CU_ASSERT_EQUAL(lease_slot_get_charged(NULL, slot_b), 77);
 }
 
 /* One stopped process was left by a server that died, and waits for a word. */

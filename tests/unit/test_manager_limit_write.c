@@ -2,6 +2,24 @@
 /* Writing a limit: set, refused, and what happens meanwhile. Sizes in pages. */
 #include "tests/unit/manager_fixture.h"
 
+/* A worker is then in the middle of reclaim for it, until go_on(). */
+static void lower_and_hold(struct limit_write *w, struct group *g, uint64_t pages)
+{
+	fake_reclaim_hold(0);
+	limit_write(w, g, pages);
+	fake_reclaim_wait_held(1);
+}
+
+/* And fp, which has more, meets it already. */
+static void lower_and_touch(struct limit_write *w, struct group *g, uint64_t pages,
+			    struct fake_process *fp)
+{
+	lower_and_hold(w, g, pages);
+	CU_ASSERT(world_touch(fp, 100) < 100);
+	world_step();
+	CU_ASSERT(stands(fp));
+}
+
 static void test_lower(void)
 {
 	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
@@ -87,12 +105,7 @@ static void test_lower_holds_members(void)
 	struct fake_process *fp = member_make(a, 800);
 	struct limit_write w;
 
-	fake_reclaim_hold(0);
-	limit_write(&w, a, 500);
-	fake_reclaim_wait_held(1);
-	CU_ASSERT(world_touch(fp, 100) < 100);
-	world_step();
-	CU_ASSERT(stands(fp));
+	lower_and_touch(&w, a, 500, fp);
 	CU_ASSERT_EQUAL(group_record(a)->memory.limit, pages_to_bytes(1000));
 	go_on();
 	CU_ASSERT_EQUAL(w.error, 0);
@@ -100,12 +113,7 @@ static void test_lower_holds_members(void)
 	CU_ASSERT_FALSE(stands(fp));
 
 	fp->pinned = fp->rss_anon;
-	fake_reclaim_hold(0);
-	limit_write(&w, a, 100);
-	fake_reclaim_wait_held(1);
-	CU_ASSERT(world_touch(fp, 100) < 100);
-	world_step();
-	CU_ASSERT(stands(fp));
+	lower_and_touch(&w, a, 100, fp);
 	go_on();
 	CU_ASSERT_EQUAL(w.error, -EBUSY);
 	CU_ASSERT_FALSE(stands(fp));
@@ -120,16 +128,29 @@ static void test_first_limit_holds_members(void)
 	struct limit_write w;
 
 	fp->pinned = 600;
-	fake_reclaim_hold(0);
-	limit_write(&w, a, 500);
-	fake_reclaim_wait_held(1);
-	CU_ASSERT(world_touch(fp, 100) < 100);
-	world_step();
-	CU_ASSERT(stands(fp));
+	lower_and_touch(&w, a, 500, fp);
 	go_on();
 	CU_ASSERT_EQUAL(w.error, -EBUSY);
 	CU_ASSERT_FALSE(stands(fp));
 	CU_ASSERT_EQUAL(world_touch(fp, 5000), 5000);
+}
+
+/* Should the server end meanwhile there is no limit, and nobody stops for one. */
+static void test_first_limit_and_restart(void)
+{
+	struct group *a = group_make(manager_root(mgr), "a");
+	struct fake_process *fp = member_make(a, 800);
+	struct limit_write w;
+	uint64_t nr_stops;
+
+	lower_and_touch(&w, a, 500, fp);
+	fake_reclaim_go_on();
+	world_restart();
+	world_run();
+	CU_ASSERT_FALSE(stands(fp));
+	nr_stops = fp->nr_stops;
+	CU_ASSERT_EQUAL(world_touch(fp, 5000), 5000);
+	CU_ASSERT_EQUAL(fp->nr_stops, nr_stops);
 }
 
 static void test_lower_twice(void)
@@ -138,9 +159,7 @@ static void test_lower_twice(void)
 	struct limit_write first, second;
 
 	member_make(a, 800);
-	fake_reclaim_hold(0);
-	limit_write(&first, a, 500);
-	fake_reclaim_wait_held(1);
+	lower_and_hold(&first, a, 500);
 	limit_write(&second, a, 400);
 	CU_ASSERT_EQUAL(second.nr_done, 1);
 	CU_ASSERT_EQUAL(second.error, -EBUSY);
@@ -158,9 +177,7 @@ static void test_lower_and_rmdir(void)
 	struct fake_process *fp = member_make(a, 800);
 	struct limit_write w;
 
-	fake_reclaim_hold(0);
-	limit_write(&w, a, 500);
-	fake_reclaim_wait_held(1);
+	lower_and_hold(&w, a, 500);
 	world_exit(fp);
 	CU_ASSERT_EQUAL(group_rmdir(mgr, root, "a"), 0);
 	CU_ASSERT_EQUAL(w.nr_done, 1);
@@ -277,9 +294,7 @@ static void test_wait_for_write(void)
 	struct limit_write w;
 
 	fp->pinned = 900;
-	fake_reclaim_hold(0);
-	limit_write(&w, a, 300);
-	fake_reclaim_wait_held(1);
+	lower_and_hold(&w, a, 300);
 	world_touch(fp, 16);
 	world_step();
 	CU_ASSERT(stands(fp));
@@ -299,6 +314,7 @@ int main(int argc, char **argv)
 			       {"lower for ever", test_lower_rounds},
 			       {"lower holds members", test_lower_holds_members},
 			       {"the first limit holds members", test_first_limit_holds_members},
+			       {"the server ends meanwhile", test_first_limit_and_restart},
 			       {"lower twice", test_lower_twice},
 			       {"lower and rmdir", test_lower_and_rmdir},
 			       {"raising releases", test_raise_releases},
