@@ -5,7 +5,7 @@
 # What building takes.
 PACKAGES_BUILD=(
 	autoconf automake bpftool clang gcc libbpf-dev libc6-dev libcap-dev libfuse3-dev libinih-dev libmount-dev
-	libseccomp-dev libsmartcols-dev libsqlite3-dev libsystemd-dev libtool make pkg-config uthash-dev
+	libroaring-dev libseccomp-dev libsmartcols-dev libsqlite3-dev libsystemd-dev libtool make pkg-config uthash-dev
 )
 # What a running daemon and its swap take, beyond that.
 PACKAGES_RUN=(mount util-linux)
