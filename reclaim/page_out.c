@@ -3,6 +3,7 @@
  * Page-out of a set of processes: who gives how much, and a clock hand per process. On a worker's
  * thread. Sizes in pages, addresses in bytes.
  */
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
@@ -16,6 +17,8 @@
 #define BATCH_PAGES 4096
 /* A run is 24 bytes of stack; of pages that are not neighbours a batch has 1024. */
 #define BATCH_RUNS 1024
+/* Whose pages are is asked for so many at once. */
+#define CHOOSE_PAGES 256
 /*
  * A shortfall is not split finer than this: opening a process's files costs 20 us, as much as 6
  * pages.
@@ -34,6 +37,7 @@ uint64_t swap_free_pages(void)
 /* ---- one process ---- */
 
 struct target {
+	const struct reclaim_process *process;
 	int pidfd;
 	struct present_scan scan;
 	struct follower *follower; /* NULL: it is not followed */
@@ -57,7 +61,7 @@ static int target_check(const struct target *t)
 
 static int target_open(struct target *ret, const struct reclaim_process *p, bool file_mapped)
 {
-	struct target t = {};
+	struct target t = {.process = p};
 	int error;
 
 	t.pidfd = process_open(p->pid, p->proc_fd);
@@ -95,24 +99,82 @@ static void round_last_run(struct page_run *last, uint64_t *pos)
 	*pos = MAX(*pos, last->end);
 }
 
-/*
- * Pages of [start, end) that are there. Of a process that has ended none is, but it is not page-out
- * that got them: nr_pages then.
- */
-static uint64_t count_present(struct target *t, uint64_t start, uint64_t end, uint64_t nr_pages)
+/* Pages of [start, end) that are there. 0 or -errno. */
+static int count_present(struct target *t, uint64_t start, uint64_t end, uint64_t *ret)
 {
 	struct page_run runs[BATCH_RUNS];
-	uint64_t present = 0;
 
+	*ret = 0;
 	while (start < end) {
 		ssize_t nr = present_scan_next(&t->scan, &start, end, UINT64_MAX, runs,
 					       ARRAY_SIZE(runs));
 
 		if (nr < 0)
-			return nr_pages;
-		present += count_pages(runs, (size_t)nr);
+			return (int)nr;
+		*ret += count_pages(runs, (size_t)nr);
 	}
-	return MIN(present, nr_pages);
+	return 0;
+}
+
+/* Runs that are made of others: as many pages of those as are to be had. */
+struct chosen {
+	struct page_run *runs;
+	size_t nr;
+	uint64_t nr_pages, max_pages;
+};
+
+/* Whether there is room for another. */
+static bool chosen_add(struct chosen *c, uint64_t start, uint64_t end, uint64_t categories)
+{
+	struct page_run *last = c->nr ? &c->runs[c->nr - 1] : NULL;
+
+	if (last && last->end == start && last->categories == categories)
+		last->end = end;
+	else
+		c->runs[c->nr++] =
+			(struct page_run){.start = start, .end = end, .categories = categories};
+	c->nr_pages += (end - start) / page_size();
+	return c->nr < BATCH_RUNS && c->nr_pages < c->max_pages;
+}
+
+/* From at to the end of its huge page. */
+#define HUGE_LEFT(at) (PAGE_BATCH_HUGE_BYTES - (at) % PAGE_BATCH_HUGE_BYTES)
+
+/* Up to where run was gone through. A huge page is taken whole, and is whose its first page is. */
+static uint64_t choose(const struct reclaim_process *p, const struct page_run *run,
+		       struct chosen *c)
+{
+	bool wanted[CHOOSE_PAGES], huge = run->categories & PAGE_RUN_HUGE;
+
+	for (uint64_t at = run->start; at < run->end;) {
+		uint64_t step = huge ? MIN(run->end - at, HUGE_LEFT(at)) : page_size();
+		size_t nr = huge ? 1 : MIN((run->end - at) / step, (uint64_t)CHOOSE_PAGES);
+
+		p->choose(p->of, p->pid, at, nr, wanted);
+		for (size_t i = 0; i < nr; i++, at += step)
+			if (wanted[i] && !chosen_add(c, at, at + step, run->categories))
+				return at + step;
+	}
+	return run->end;
+}
+
+static ssize_t choose_all(const struct reclaim_process *p, uint64_t *pos, struct page_run *runs,
+			  size_t nr, uint64_t nr_pages)
+{
+	struct page_run all[BATCH_RUNS];
+	struct chosen c = {.runs = runs, .max_pages = nr_pages};
+
+	memcpy(all, runs, nr * sizeof(*all));
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t end = choose(p, &all[i], &c);
+
+		if (c.nr == BATCH_RUNS || c.nr_pages >= nr_pages) {
+			*pos = end;
+			return (ssize_t)c.nr;
+		}
+	}
+	round_last_run(&all[nr - 1], pos);
+	return (ssize_t)c.nr;
 }
 
 /*
@@ -123,19 +185,27 @@ static int advance(struct target *t, uint64_t *pos, uint64_t end, uint64_t nr_pa
 {
 	struct page_run runs[BATCH_RUNS];
 	struct page_batch b = {.pidfd = t->pidfd, .vmas = &t->scan.vmas, .runs = runs};
-	uint64_t asked, start;
+	uint64_t asked, before, after, start;
 	int error;
-	ssize_t nr = present_scan_next(&t->scan, pos, end, MIN(nr_pages, BATCH_PAGES), runs,
-				       ARRAY_SIZE(runs));
+	ssize_t nr = present_scan_next(
+		&t->scan, pos, end, t->process->choose ? BATCH_PAGES : MIN(nr_pages, BATCH_PAGES),
+		runs, ARRAY_SIZE(runs));
 
+	if (nr > 0 && t->process->choose)
+		nr = choose_all(t->process, pos, runs, (size_t)nr, nr_pages);
 	if (nr <= 0)
 		return (int)nr;
 	round_last_run(&runs[nr - 1], pos);
 	b.nr = (size_t)nr;
-	asked = count_pages(runs, b.nr);
+	before = asked = count_pages(runs, b.nr);
 	start = runs[0].start;
+	/* Those that were not chosen stay. */
+	if (t->process->choose && count_present(t, start, *pos, &before))
+		return 0;
 	error = page_batch_run(&b, asked);
-	*got += asked - count_present(t, start, *pos, asked);
+	/* Of a process that has ended none is there, but it is not page-out that got them. */
+	if (!count_present(t, start, *pos, &after))
+		*got += before - MIN(before, after);
 	/*
 	 * Nothing in a mapping that is locked as a whole can be had: the hand need not crawl
 	 * through it.

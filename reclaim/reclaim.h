@@ -23,7 +23,11 @@ struct reclaim_process {
 	uint64_t hand; /* in/out: address where the next call goes on */
 	uint64_t
 		rss; /* in: pages the caller believes the process has, for the proportional split */
-	bool runs_alone;       /* in: it has one thread, and that runs meanwhile (follow.h) */
+	bool runs_alone; /* in: it has one thread, and that runs meanwhile (follow.h) */
+	/* in: sets wanted[i] for each of nr pages from address start on, which are to be had; NULL:
+	 * all are. */
+	void (*choose)(void *of, pid_t pid, uint64_t start, size_t nr, bool *wanted);
+	void *of;
 	uint64_t nr_paged_out; /* out: pages that were there, and went */
 };
 

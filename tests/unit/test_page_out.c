@@ -22,6 +22,9 @@
 /* A child's own pages besides those it was told to have; twice that under a sanitizer. */
 #define OTHER_PAGES (4 * MIB_PAGES)
 
+/* What a stopped child's resident set is off by: the kernel counts it per CPU. */
+#define SPARE_PAGES 64
+
 static int swap_error;
 
 static int suite_init(void)
@@ -227,6 +230,50 @@ static void test_huge(void)
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
+/* Of every 16 pages the first: others stay, however many are asked for. */
+static void choose_some(void *of, pid_t pid, uint64_t start, size_t nr, bool *wanted)
+{
+	pid_t *whom = of;
+
+	*whom = pid;
+	for (size_t i = 0; i < nr; i++)
+		wanted[i] = (start / page_size() + i) % 16 == 0;
+}
+
+static void choose_none(void *of, pid_t pid, uint64_t start, size_t nr, bool *wanted)
+{
+	(void)of;
+	(void)pid;
+	(void)start;
+	memset(wanted, 0, nr * sizeof(*wanted));
+}
+
+static void test_chosen(void)
+{
+	struct child c;
+	uint64_t before;
+	pid_t whom = 0;
+	int64_t got;
+
+	if (swap_error)
+		return;
+	c = child_start(private_16, check_16);
+	before = child_resident(&c);
+	c.process.choose = choose_none;
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, before, false), 0);
+	CU_ASSERT(child_resident(&c) >= before - SPARE_PAGES);
+	c.process.choose = choose_some;
+	c.process.of = &whom;
+	got = page_out(&c.process, 1, 100, false);
+	CU_ASSERT(got >= 100 && got < 100 + SPARE_PAGES);
+	got += page_out(&c.process, 1, before, false);
+	CU_ASSERT_EQUAL(whom, c.process.pid);
+	CU_ASSERT(got >= 15 * MIB_PAGES / 16);
+	CU_ASSERT(got <= (int64_t)before / 16 + SPARE_PAGES);
+	CU_ASSERT(child_resident(&c) >= before - (uint64_t)got - SPARE_PAGES);
+	CU_ASSERT_EQUAL(child_finish(&c), 0);
+}
+
 /* ---- what happens meanwhile ---- */
 
 static void *killer(void *arg)
@@ -383,6 +430,7 @@ int main(void)
 		{"what two processes share after fork stays", test_after_fork},
 		{"in proportion to size", test_split},
 		{"huge pages", test_huge},
+		{"chosen pages", test_chosen},
 		{"a process killed meanwhile", test_killed_meanwhile},
 		{"a process that runs, and execs", test_running},
 		{"a program that is followed", test_followed},
