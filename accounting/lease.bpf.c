@@ -95,6 +95,15 @@ struct {
 	__uint(max_entries, LEASE_RING_BYTES);
 } ring SEC(".maps");
 
+/* As many blocks as the machine has page frames for. Set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct lease_owners);
+} owners SEC(".maps");
+
 /* Whether the page-cache tracepoints' records have `order` (kernels with large folios). Set before
  * loading. */
 const volatile int filemap_has_order = 1;

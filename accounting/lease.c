@@ -178,6 +178,41 @@ int lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
 	return l->ops->files_move ? l->ops->files_move(l, slot, to) : 0;
 }
 
+int lease_shmem_get(const struct lease *l, uint64_t dev, uint64_t ino, uint64_t *ret_pages)
+{
+	return l->ops->shmem_get ? l->ops->shmem_get(l, dev, ino, ret_pages) : -EOPNOTSUPP;
+}
+
+int lease_shmem_add(struct lease *l, uint32_t slot, uint64_t dev, uint64_t ino, int64_t nr_pages)
+{
+	return l->ops->shmem_add ? l->ops->shmem_add(l, slot, dev, ino, nr_pages) : -EOPNOTSUPP;
+}
+
+bool lease_knows_owners(const struct lease *l)
+{
+	return l->owners;
+}
+
+/* A folio's first page has its entry; folios of 2^n pages begin at multiples of that. */
+uint32_t lease_page_owner(const struct lease *l, uint64_t frame)
+{
+	for (uint32_t order = 0; frame < l->nr_owners && order <= LEASE_MAX_ORDER; order++) {
+		uint64_t first = frame & ~((1ULL << order) - 1);
+		const struct lease_owners *block = &l->owners[first >> LEASE_OWNERS_SHIFT];
+		unsigned owner = __atomic_load_n(
+			&block->owner[first & ((1 << LEASE_OWNERS_SHIFT) - 1)], __ATOMIC_RELAXED);
+
+		if (owner && (owner & ((1 << LEASE_OWNER_ORDER_BITS) - 1)) > order)
+			return owner >> LEASE_OWNER_ORDER_BITS;
+	}
+	return 0;
+}
+
+uint32_t lease_shmem_owner(const struct lease *l, uint64_t dev, uint64_t ino)
+{
+	return l->ops->shmem_owner ? l->ops->shmem_owner(l, dev, ino) : 0;
+}
+
 int lease_tcp_bytes(struct lease *l, uint32_t slot, uint64_t *ret)
 {
 	return l->ops->tcp_bytes ? l->ops->tcp_bytes(l, slot, ret) : -EOPNOTSUPP;
@@ -247,6 +282,13 @@ void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages)
 uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot)
 {
 	int64_t nr_pages = (int64_t)__atomic_load_n(&l->slots[slot].cache, __ATOMIC_RELAXED);
+
+	return (uint64_t)MAX(nr_pages, 0);
+}
+
+uint64_t lease_slot_get_shmem(const struct lease *l, uint32_t slot)
+{
+	int64_t nr_pages = (int64_t)__atomic_load_n(&l->slots[slot].shmem, __ATOMIC_RELAXED);
 
 	return (uint64_t)MAX(nr_pages, 0);
 }

@@ -144,6 +144,29 @@ uint64_t lease_slot_get_charged(const struct lease *l, uint32_t slot);
 void lease_slot_add_charged(struct lease *l, uint32_t slot, uint64_t nr_pages);
 uint64_t lease_slot_get_cache(const struct lease *l, uint32_t slot);
 
+/*
+ * Shared memory (tmpfs, memfd, System V, shared anonymous): what the manager found of a file is
+ * charged here, and uncharged inside the kernel when the file's pages go, whoever else is there
+ * then. dev as in st_dev. Where page cache is not charged, this is not either: -EOPNOTSUPP.
+ */
+uint64_t lease_slot_get_shmem(const struct lease *l, uint32_t slot);
+/* Pages of the file that are charged so far, or known to be charged to nobody. Any thread. 0, or
+ * -errno. */
+int lease_shmem_get(const struct lease *l, uint64_t dev, uint64_t ino, uint64_t *ret_pages);
+/*
+ * nr_pages more, of slot's (LEASE_SLOT_NOBODY: of nobody's, LEASE_SLOT_MOST: of whose most of it
+ * is), and charged to it and all above it; or fewer, whoever's. 0, or -errno.
+ */
+#define LEASE_SLOT_MOST (LEASE_SLOT_NOBODY - 1)
+int lease_shmem_add(struct lease *l, uint32_t slot, uint64_t dev, uint64_t ino, int64_t nr_pages);
+
+/* Whether it is known whose pages of page cache are; and whose the one in this frame is, 0:
+ * nobody's, or not known. Any thread. */
+bool lease_knows_owners(const struct lease *l);
+uint32_t lease_page_owner(const struct lease *l, uint64_t frame);
+/* Whose most of a file of shared memory is; 0: nobody's. */
+uint32_t lease_shmem_owner(const struct lease *l, uint64_t dev, uint64_t ino);
+
 /* Page cache: list the files charged to slots for which want[slot] is true. *ret is malloc'd. Any
  * thread. */
 struct lease_file {

@@ -140,6 +140,7 @@ static int load_programs(struct bpf_lease *l, const int ids[2], bool has_order, 
 	if (!l->skel)
 		return -errno;
 	l->skel->rodata->filemap_has_order = has_order;
+	bpf_lease_owners_size(l);
 	if (ids[0] < 0 || ids[1] < 0) {
 		bpf_program__set_autoload(l->skel->progs.lease_cache_add, false);
 		bpf_program__set_autoload(l->skel->progs.lease_cache_delete, false);
@@ -178,6 +179,7 @@ static int load(struct bpf_lease *l)
 		l->base.slots = NULL;
 		return -errno;
 	}
+	bpf_lease_owners_map(l);
 	r = attach_sched(l);
 	if (!r)
 		r = attach_files_iterator(l);
@@ -206,6 +208,8 @@ static void bpf_lease_free(struct lease *lease)
 			close(l->filemap_fd[i]);
 	if (l->base.slots)
 		munmap(l->base.slots, LEASE_MAX_SLOTS * sizeof(*l->base.slots));
+	if (l->base.owners)
+		munmap((void *)l->base.owners, l->base.nr_owners * sizeof(*l->base.owners->owner));
 	lease_bpf__destroy(l->skel);
 	free(l);
 }
@@ -403,6 +407,9 @@ static const struct lease_ops bpf_lease_ops = {
 	.has_page_cache = bpf_lease_has_page_cache,
 	.files = bpf_lease_files,
 	.files_move = bpf_lease_files_move,
+	.shmem_get = bpf_lease_shmem_get,
+	.shmem_owner = bpf_lease_shmem_owner,
+	.shmem_add = bpf_lease_shmem_add,
 	.tcp_bytes = bpf_lease_tcp_bytes,
 };
 

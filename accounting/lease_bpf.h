@@ -33,6 +33,15 @@ static inline struct bpf_lease *bpf_lease_of(const struct lease *l)
 int bpf_lease_files(const struct lease *l, const bool *want, struct lease_file **ret,
 		    size_t *ret_nr);
 int bpf_lease_files_move(struct lease *l, uint32_t slot, uint32_t to);
+void bpf_lease_owners_size(struct bpf_lease *l); /* before loading */
+void bpf_lease_owners_map(struct bpf_lease *l);
+void bpf_lease_owners_unmap(struct bpf_lease *l);
+/* Slot from's pages are slot to's from now on (0: nobody's). */
+void bpf_lease_owners_move(struct lease *l, uint32_t from, uint32_t to);
+int bpf_lease_shmem_get(const struct lease *l, uint64_t dev, uint64_t ino, uint64_t *ret_pages);
+uint32_t bpf_lease_shmem_owner(const struct lease *l, uint64_t dev, uint64_t ino);
+int bpf_lease_shmem_add(struct lease *l, uint32_t slot, uint64_t dev, uint64_t ino,
+			int64_t nr_pages);
 
 bool bpf_lease_knows_tcp(void); /* this kernel can run the program */
 void bpf_lease_attach_tcp(struct bpf_lease *l);

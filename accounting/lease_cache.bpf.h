@@ -16,9 +16,33 @@ struct filemap_record {
 	unsigned char order;
 };
 
+static __always_inline u32 folio_order(const struct filemap_record *ctx)
+{
+	return filemap_has_order ? ctx->order & 15 : 0;
+}
+
 static __always_inline s64 folio_pages(const struct filemap_record *ctx)
 {
-	return filemap_has_order ? 1LL << (ctx->order & 15) : 1;
+	return 1LL << folio_order(ctx);
+}
+
+static __always_inline unsigned short *owner_of(u64 pfn)
+{
+	u32 block = (u32)(pfn >> LEASE_OWNERS_SHIFT);
+	struct lease_owners *o = bpf_map_lookup_elem(&owners, &block);
+
+	return o ? &o->owner[pfn & ((1 << LEASE_OWNERS_SHIFT) - 1)] : 0;
+}
+
+/* slot 0: nobody's. */
+static __always_inline void folio_set_owner(const struct filemap_record *ctx, u32 slot)
+{
+	unsigned short *o = owner_of(ctx->pfn), owner = 0;
+
+	if (slot && slot < LEASE_MAX_SLOTS)
+		owner = LEASE_OWNER(slot, folio_order(ctx));
+	if (o && *o != owner)
+		*o = owner;
 }
 
 /* Count nr_pages of a file for slot; the slot that really took them (file shared by many: its first
@@ -50,8 +74,10 @@ int lease_cache_add(struct filemap_record *ctx)
 	struct lease_slot *s;
 
 	member = bpf_map_lookup_elem(&members, &tgid);
-	if (!member || !member->slot)
+	if (!member || !member->slot) {
+		folio_set_owner(ctx, 0);
 		return 0;
+	}
 	o = bpf_map_lookup_elem(&files, &key);
 	if (!o) {
 		bpf_map_update_elem(&files, &key, &fresh, NOEXIST);
@@ -62,6 +88,7 @@ int lease_cache_add(struct filemap_record *ctx)
 		}
 	}
 	slot = owner_add(o, member->slot, (int)nr_pages);
+	folio_set_owner(ctx, slot);
 	s = bpf_map_lookup_elem(&slots, &slot);
 	if (s)
 		__sync_fetch_and_add(&s->cache, (u64)nr_pages);
@@ -75,33 +102,45 @@ int lease_cache_add(struct filemap_record *ctx)
 	return 0;
 }
 
+/* So many pages of owner i's have gone; how many of them it had. */
+static __always_inline int owner_take(struct lease_file_owners *o, int i, int nr_pages)
+{
+	int take = o->nr_pages[i];
+	u32 slot = o->slot[i], wake;
+	struct lease_slot *s;
+
+	if (take > nr_pages)
+		take = nr_pages;
+	if (take <= 0)
+		return 0;
+	__sync_fetch_and_add(&o->nr_pages[i], -take);
+	s = bpf_map_lookup_elem(&slots, &slot);
+	if (!s) /* charged to nobody */
+		return take;
+	__sync_fetch_and_add(o->is_shmem ? &s->shmem : &s->cache, -(u64)take);
+	charge(slot, -(s64)take, &wake);
+	return take;
+}
+
 SEC("tp/filemap/mm_filemap_delete_from_page_cache")
 int lease_cache_delete(struct filemap_record *ctx)
 {
 	struct lease_file_key key = {.ino = ctx->i_ino, .dev = ctx->s_dev};
 	struct lease_file_owners *o;
 	int left = (int)folio_pages(ctx);
-	u32 wake;
+	unsigned short *owner = owner_of(ctx->pfn);
+	u32 whose = owner ? *owner >> LEASE_OWNER_ORDER_BITS : 0;
 
+	folio_set_owner(ctx, 0);
 	o = bpf_map_lookup_elem(&files, &key);
 	if (!o)
 		return 0;
-	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
-		int take = o->nr_pages[i];
-		u32 slot = o->slot[i];
-		struct lease_slot *s;
-
-		if (take > left)
-			take = left;
-		if (take <= 0)
-			continue;
-		__sync_fetch_and_add(&o->nr_pages[i], -take);
-		left -= take;
-		s = bpf_map_lookup_elem(&slots, &slot);
-		if (s)
-			__sync_fetch_and_add(&s->cache, -(u64)take);
-		charge(slot, -(s64)take, &wake);
-	}
+	/* Where that is known nobody else's; else the first one's who has any. */
+	for (int i = 0; i < LEASE_FILE_OWNERS && whose; i++)
+		if (o->slot[i] == whose)
+			left -= owner_take(o, i, left);
+	for (int i = 0; i < LEASE_FILE_OWNERS; i++)
+		left -= owner_take(o, i, left);
 	return 0;
 }
 

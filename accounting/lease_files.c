@@ -53,7 +53,7 @@ static int listing_add(const struct lease_file_entry *e, void *userdata)
 	struct listing *x = userdata;
 	uint64_t mine = 0;
 
-	for (int i = 0; i < LEASE_FILE_OWNERS; i++)
+	for (int i = 0; i < LEASE_FILE_OWNERS && !e->owners.is_shmem; i++)
 		if (e->owners.nr_pages[i] > 0 && e->owners.slot[i] < LEASE_MAX_SLOTS &&
 		    x->want[e->owners.slot[i]])
 			mine += (uint64_t)e->owners.nr_pages[i];
@@ -95,7 +95,7 @@ int bpf_lease_files(const struct lease *l, const bool *want, struct lease_file *
 struct moving {
 	struct lease *lease;
 	uint32_t from, to;
-	int64_t nr_pages;
+	int64_t nr_pages, nr_shmem;
 };
 
 static int move_owner(const struct lease_file_entry *e, void *userdata)
@@ -110,10 +110,13 @@ static int move_owner(const struct lease_file_entry *e, void *userdata)
 	for (int i = 0; i < LEASE_FILE_OWNERS; i++) {
 		if (o.slot[i] != x->from)
 			continue;
-		x->nr_pages += o.nr_pages[i];
+		*(o.is_shmem ? &x->nr_shmem : &x->nr_pages) += o.nr_pages[i];
 		if (target >= 0)
 			o.nr_pages[target] += o.nr_pages[i];
+		/* What shared memory nobody is charged for any more is known to be there. */
 		o.slot[i] = target >= 0 ? 0 : x->to;
+		if (!x->to && o.is_shmem)
+			o.slot[i] = LEASE_SLOT_NOBODY;
 		if (!o.slot[i])
 			o.nr_pages[i] = 0;
 		if (bpf_map_update_elem(bpf_map__fd(bpf_lease_of(x->lease)->skel->maps.files),
@@ -129,11 +132,15 @@ int bpf_lease_files_move(struct lease *l, uint32_t slot, uint32_t to)
 	struct moving x = {.lease = l, .from = slot, .to = to};
 	int r;
 
-	if (!lease_slot_get_cache(l, slot))
+	if (!lease_slot_get_cache(l, slot) && !lease_slot_get_shmem(l, slot))
 		return 0;
 	r = for_each_file(l, move_owner, &x);
+	bpf_lease_owners_move(l, slot, to);
 	__atomic_fetch_sub(&l->slots[slot].cache, (uint64_t)x.nr_pages, __ATOMIC_RELAXED);
-	if (to)
+	__atomic_fetch_sub(&l->slots[slot].shmem, (uint64_t)x.nr_shmem, __ATOMIC_RELAXED);
+	if (to) {
 		__atomic_fetch_add(&l->slots[to].cache, (uint64_t)x.nr_pages, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&l->slots[to].shmem, (uint64_t)x.nr_shmem, __ATOMIC_RELAXED);
+	}
 	return r;
 }

@@ -62,11 +62,32 @@ static __always_inline void growth_begin(struct lease_member *member, struct mm_
 	member->faulted = 0;
 }
 
+/*
+ * So many pages given back at once, 1 MiB, are told of: else they show when the member next ticks,
+ * and it may be idle from now on. As often as it ticks at most, and the manager looks again later.
+ */
+#define SHRUNK_PAGES 256
+
+static __always_inline void tell_of_shrinking(struct lease_member *member, u32 tgid)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct lease_record *r;
+
+	if (now < member->shrunk_nsec + LEASE_TICK_NSEC)
+		return;
+	member->shrunk_nsec = now;
+	r = record_new(LEASE_RECORD_SHRUNK, tgid, member->slot);
+	if (r)
+		bpf_ringbuf_submit(r, 0);
+}
+
 /* Pages that nobody was charged for, since the last time; 0: too few to be sure. */
-static __always_inline s64 growth(struct lease_member *member, struct mm_struct *mm)
+static __always_inline s64 growth(struct lease_member *member, u32 tgid, struct mm_struct *mm)
 {
 	s64 resident = resident_pages(mm), grown = resident - member->resident - member->faulted;
 
+	if (resident + SHRUNK_PAGES <= member->resident)
+		tell_of_shrinking(member, tgid);
 	/* Faults that brought nothing are not to hide what comes later. */
 	if (grown > 0 && grown < GROWTH_PAGES)
 		return 0;
@@ -87,10 +108,11 @@ int lease_populate(u64 *ctx)
 
 	if (!context_of(p) || p->mm != (void *)ctx[0])
 		return 0;
+	/* In slot 0, too: what it gives back may be another's. */
 	member = bpf_map_lookup_elem(&members, &tgid);
-	if (!member || !member->slot)
+	if (!member)
 		return 0;
-	nr_pages = growth(member, p->mm);
+	nr_pages = growth(member, tgid, p->mm);
 	if (!nr_pages)
 		return 0;
 	full = charge(member->slot, nr_pages, &wake);

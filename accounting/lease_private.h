@@ -40,6 +40,10 @@ struct lease_ops {
 	int (*files)(const struct lease *l, const bool *want, struct lease_file **ret,
 		     size_t *ret_nr);
 	int (*files_move)(struct lease *l, uint32_t slot, uint32_t to);
+	int (*shmem_get)(const struct lease *l, uint64_t dev, uint64_t ino, uint64_t *ret_pages);
+	uint32_t (*shmem_owner)(const struct lease *l, uint64_t dev, uint64_t ino);
+	int (*shmem_add)(struct lease *l, uint32_t slot, uint64_t dev, uint64_t ino,
+			 int64_t nr_pages);
 	int (*tcp_bytes)(struct lease *l, uint32_t slot, uint64_t *ret);
 };
 
@@ -48,8 +52,10 @@ struct lease {
 	int bpf_error;
 	uint64_t tick_pages; /* 0: nothing is charged by time */
 	struct lease_slot
-		*slots;     /* LEASE_MAX_SLOTS, in memory that a server's death leaves alone */
-	lease_record_fn fn; /* of this server */
+		*slots; /* LEASE_MAX_SLOTS, in memory that a server's death leaves alone */
+	struct lease_owners *owners; /* NULL: not known here */
+	uint64_t nr_owners;          /* page frames */
+	lease_record_fn fn;          /* of this server */
 	void *userdata;
 	lease_keep_fn keep; /* NULL: nobody wants to keep descriptors */
 	lease_drop_fn drop;

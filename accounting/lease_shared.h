@@ -21,9 +21,10 @@
 #define LEASE_FILE_OWNERS 4 /* groups that can share one file's charges */
 #define LEASE_MAX_TCP_SEEN \
 	65536 /* sockets that are told apart in one sum: those of a group, 5 MiB at most */
-#define LEASE_RING_BYTES 262144 /* 4,600 records of 48 + 8 bytes */
-#define LEASE_NO_LIMIT   (1LL << 60)
-#define LEASE_WAKE_OFF   (-(1LL << 62))
+#define LEASE_RING_BYTES  262144 /* 4,600 records of 48 + 8 bytes */
+#define LEASE_SLOT_NOBODY (~0U)  /* owner of pages that are charged to no group */
+#define LEASE_NO_LIMIT    (1LL << 60)
+#define LEASE_WAKE_OFF    (-(1LL << 62))
 
 struct lease_slot {
 	long long room;                /* pages left; below 0: whoever charges is stopped */
@@ -35,7 +36,8 @@ struct lease_slot {
 					  CPU time, ahead; 0: page faults are charged instead */
 	long long wake_room; /* a charge that leaves less room is told of, once, until this is set
 				anew; LEASE_WAKE_OFF: none is */
-	unsigned long long spare[2]; /* a cache line each */
+	unsigned long long shmem;    /* pages of shared memory charged now */
+	unsigned long long spare[1]; /* a cache line each */
 };
 
 /* Value of the member map, by thread-group id. */
@@ -46,6 +48,7 @@ struct lease_member {
 	long long resident; /* RSS without files when last looked at, late by up to 32 pages a CPU.
 			       0: not yet, all of it will be charged, and found to be too much */
 	long long faulted;  /* pages charged by its faults since then */
+	unsigned long long shrunk_nsec; /* when it was last told of to have shrunk */
 };
 
 /* The events that lease_arm() arms a thread with. */
@@ -66,6 +69,7 @@ enum lease_record_type {
 	LEASE_RECORD_LOW,      /* slot has no room for the tick of another thread */
 	LEASE_RECORD_TICK,     /* member tgid used another LEASE_TICK_NSEC of CPU */
 	LEASE_RECORD_MISSED,   /* there may be members that no record told of */
+	LEASE_RECORD_SHRUNK,   /* member tgid gave back a lot of its memory */
 	LEASE_RECORD_WAKE,     /* tgid's charge left slot less than its wake_room */
 };
 
@@ -86,6 +90,20 @@ struct lease_record {
 		nsec; /* CLOCK_MONOTONIC; FORK, TICK: before anything was charged for it */
 };
 
+/*
+ * Whose each page of page cache is, by page frame: of a folio's first page the slot and the folio's
+ * order, LEASE_OWNER(); 0: nobody's, or not known. 2 bytes a page of the machine's memory, what the
+ * struct page_cgroup of 2008 took 40 for.
+ */
+#define LEASE_OWNERS_SHIFT     11 /* in blocks of 4 KiB */
+#define LEASE_OWNER_ORDER_BITS 4
+#define LEASE_OWNER(slot, order) \
+	((unsigned short)((slot) << LEASE_OWNER_ORDER_BITS | ((order) + 1)))
+#define LEASE_MAX_ORDER 13
+struct lease_owners {
+	unsigned short owner[1 << LEASE_OWNERS_SHIFT];
+};
+
 struct lease_file_key {
 	unsigned long long ino;
 	unsigned int dev; /* kernel encoding: major << 20 | minor */
@@ -95,6 +113,8 @@ struct lease_file_key {
 struct lease_file_owners {
 	unsigned int slot[LEASE_FILE_OWNERS]; /* 0: free */
 	int nr_pages[LEASE_FILE_OWNERS];
+	/* Shared memory: no tracepoint tells of its insertions, the server finds them. */
+	unsigned int is_shmem, zero;
 };
 
 /* As lease_list_files writes it. */

@@ -11,6 +11,12 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/*
+ * A family of 1 GiB is looked at in 20 to 50 ms, and then not before half a second has passed: what
+ * changed in it is known for sure after a second of rest.
+ */
+#define SWEEP_PERCENT_DEFAULT 10
+
 /* MAX_CGROUP_ROOT_NAMELEN of the kernel, without the NUL. */
 #define NAME_MAX_LEN 63
 
@@ -106,6 +112,17 @@ static int set_stop(struct config *c, const char *value)
 	return 0;
 }
 
+static int set_sweep_percent(struct config *c, const char *value)
+{
+	char *end;
+	unsigned long percent = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || percent < 1 || percent > 100)
+		return -EINVAL;
+	c->sweep_percent = (unsigned)percent;
+	return 0;
+}
+
 /* ---- keys ---- */
 
 static const struct config_key {
@@ -119,6 +136,7 @@ static const struct config_key {
 	{"daemon", "options", set_options, "mount options separated by commas"},
 	{"log", "debug", set_debug, "yes or no"},
 	{"lease", "stop", set_stop, "auto, bpf, signal or freezer"},
+	{"accounting", "sweep-percent", set_sweep_percent, "a number from 1 to 100"},
 };
 
 static bool section_is_known(const char *section)
@@ -164,7 +182,11 @@ int config_set(struct config *c, const char *section, const char *key, const cha
 
 int config_init(struct config *c)
 {
-	*c = (struct config){.hierarchy = HIERARCHY_AUTO, .stop = LEASE_STOP_AUTO};
+	*c = (struct config){
+		.hierarchy = HIERARCHY_AUTO,
+		.stop = LEASE_STOP_AUTO,
+		.sweep_percent = SWEEP_PERCENT_DEFAULT,
+	};
 	return string_set(&c->name, "memcgfs");
 }
 

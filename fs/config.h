@@ -28,6 +28,7 @@ struct config {
 	char *mount_options;             /* [daemon] options, comma-separated; NULL: none */
 	bool debug;                      /* [log] debug */
 	enum lease_stop stop;            /* [lease] stop */
+	unsigned sweep_percent;          /* [accounting] sweep-percent: of a CPU */
 };
 
 /* The defaults. 0 or -ENOMEM. */

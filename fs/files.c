@@ -328,11 +328,13 @@ static int shrinker_write(const struct file_write *w)
 static const struct control_file table[] = {
 	{"tasks", 0644, .is_list = true, .scan = tasks_scan, .write = tasks_write},
 	{"cgroup.procs", 0644, .is_list = true, .scan = procs_scan, .write = procs_write},
-	{"memory.usage_in_bytes", 0444, .scan = usage_scan, .event = event_usage},
-	{"memory.max_usage_in_bytes", 0644, .scan = max_usage_scan, .write = max_usage_write},
+	{"memory.usage_in_bytes", 0444, .is_figure = true, .scan = usage_scan,
+	 .event = event_usage},
+	{"memory.max_usage_in_bytes", 0644, .is_figure = true, .scan = max_usage_scan,
+	 .write = max_usage_write},
 	{"memory.limit_in_bytes", 0644, .read = limit_read, .write = limit_write},
 	{"memory.failcnt", 0644, .read = failcnt_read, .write = failcnt_write},
-	{"memory.stat", 0444, .scan = memory_stat_scan},
+	{"memory.stat", 0444, .is_figure = true, .scan = memory_stat_scan},
 	{"memory.oom_control", 0644, .read = oom_control_read, .write = oom_control_write,
 	 .event = event_oom},
 	{"memory.swappiness", 0644, .read = swappiness_read, .write = swappiness_write},
@@ -360,14 +362,15 @@ static const struct control_file table[] = {
 	{"cgroup.sane_behavior", 0444, .root_only = true, .read = sane_behavior_read},
 	{"memory.force_empty", 0200, .write = force_empty_write},
 	{"memory.soft_limit_in_bytes", 0644, .read = soft_limit_read, .write = soft_limit_write},
-	{"memory.memsw.usage_in_bytes", 0444, .scan = memsw_usage_scan, .event = event_memsw_usage},
-	{"memory.memsw.max_usage_in_bytes", 0644, .scan = memsw_max_usage_scan,
+	{"memory.memsw.usage_in_bytes", 0444, .is_figure = true, .scan = memsw_usage_scan,
+	 .event = event_memsw_usage},
+	{"memory.memsw.max_usage_in_bytes", 0644, .is_figure = true, .scan = memsw_max_usage_scan,
 	 .write = memsw_max_usage_write},
 	{"memory.memsw.limit_in_bytes", 0644, .read = memsw_limit_read, .write = memsw_limit_write},
 	{"memory.memsw.failcnt", 0644, .read = memsw_failcnt_read, .write = memsw_failcnt_write},
 	/* No event: the kernel has no thresholds of kernel memory. */
-	{"memory.kmem.usage_in_bytes", 0444, .scan = kmem_usage_scan},
-	{"memory.kmem.max_usage_in_bytes", 0644, .scan = kmem_max_usage_scan,
+	{"memory.kmem.usage_in_bytes", 0444, .is_figure = true, .scan = kmem_usage_scan},
+	{"memory.kmem.max_usage_in_bytes", 0644, .is_figure = true, .scan = kmem_max_usage_scan,
 	 .write = kmem_max_usage_write},
 	{"memory.kmem.limit_in_bytes", 0644, .read = kmem_limit_read, .write = kmem_limit_write},
 	{"memory.kmem.failcnt", 0644, .read = kmem_failcnt_read, .write = kmem_failcnt_write},
@@ -377,7 +380,8 @@ static const struct control_file table[] = {
 	 .write = tcp_max_usage_write},
 	{"memory.kmem.tcp.limit_in_bytes", 0644, .read = tcp_limit_read, .write = tcp_limit_write},
 	{"memory.kmem.tcp.failcnt", 0644, .read = tcp_failcnt_read, .write = tcp_failcnt_write},
-	{"memory.numa_stat", 0444, .scan = numa_stat_scan},
+	{"memory.numa_stat", 0444, .is_figure = true, .scan = numa_stat_scan},
+	{"memory.source", 0444, .scan = source_scan},
 	{"memory.move_charge_at_immigrate", 0644, .read = move_charge_read,
 	 .write = move_charge_write},
 };
@@ -392,6 +396,11 @@ const struct control_file *control_file(const struct group *g, unsigned index)
 		return NULL;
 	file = &table[index - 1];
 	return file->root_only && group_parent(g) ? NULL : file;
+}
+
+bool control_file_is_figure(unsigned index)
+{
+	return index >= 1 && index <= ARRAY_SIZE(table) && table[index - 1].is_figure;
 }
 
 unsigned control_file_index(const struct group *g, const char *name)

@@ -41,7 +41,8 @@ struct control_file {
 	const char *name;
 	mode_t mode;
 	bool root_only;
-	bool is_list; /* its text is as long as there are processes: else less than a page */
+	bool is_figure; /* made of a look at each member, and good for a moment (figures.h) */
+	bool is_list;   /* its text is as long as there are processes: else less than a page */
 	/* The text, malloc'd: from what the state file has, under manager_rdlock(); or, without the
 	 * lock, from what the kernel says of each member. Both NULL: reading is EINVAL. */
 	int (*read)(const struct group *g, char **ret, size_t *ret_len);
@@ -55,6 +56,8 @@ struct control_file {
 
 /* NULL: there is no file of that index in this group. */
 const struct control_file *control_file(const struct group *g, unsigned index);
+/* Of a file that has this index in whatever group. */
+bool control_file_is_figure(unsigned index);
 /* 0: none of that name in this group. */
 unsigned control_file_index(const struct group *g, const char *name);
 /* The largest index there is. */
@@ -75,6 +78,9 @@ int memory_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 
 /* ---- numa_stat.c ---- */
 int numa_stat_scan(const struct file_scan *s, char **ret, size_t *ret_len);
+
+/* ---- source.c ---- */
+int source_scan(const struct file_scan *s, char **ret, size_t *ret_len);
 
 /* ---- kernel_files.c ---- */
 int clone_children_scan(const struct file_scan *s, char **ret, size_t *ret_len);

@@ -13,6 +13,9 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/* Who does something and looks what came of it starts a program for that: 1 ms and more. */
+#define FIGURES_MAX_NSEC 2000000
+
 /* Threads that receive. None ever waits for the loop, so more would only wait for a CPU. */
 #define NR_THREADS 4
 
@@ -159,6 +162,7 @@ static void fs_free(struct fs *f)
 	if (f->session)
 		fuse_session_destroy(f->session);
 	snapshots_free(f->snapshots);
+	figures_free(f->figures);
 	free(f->threads);
 	free(f);
 }
@@ -190,6 +194,8 @@ static int start(struct fs *f, struct state *state, int fuse_fd)
 	if (!f->threads)
 		return -ENOMEM;
 	r = snapshots_new(&f->snapshots);
+	if (!r)
+		r = figures_new(&f->figures, FIGURES_MAX_NSEC);
 	if (r < 0)
 		return r;
 	r = event_looks_new(&f->looks, f->manager);

@@ -34,6 +34,23 @@ void io_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
+/* As node_text(), or as it was a moment ago. */
+static int text_now(fuse_req_t req, node_t node, char **ret, size_t *ret_len)
+{
+	struct fs *f = fs_of(req);
+	bool is_figure = !node_foreign(node) && control_file_is_figure(node_index(node));
+	uint64_t begin = now_nsec(), begun = figures_begin(f->figures);
+	int r;
+
+	if (is_figure && node_exists(f->manager, node) &&
+	    figures_get(f->figures, node, ret, ret_len))
+		return 0;
+	r = node_text(f->manager, node, fuse_req_ctx(req)->pid, ret, ret_len);
+	if (!r && is_figure)
+		figures_put(f->figures, node, *ret, *ret_len, now_nsec() - begin, begun);
+	return r;
+}
+
 /* The bytes from off, malloc'd: of what this open file began to be read as, or, from its beginning,
  * of the text now. */
 static int read_at(fuse_req_t req, node_t node, uint64_t handle, size_t off, size_t size,
@@ -47,7 +64,7 @@ static int read_at(fuse_req_t req, node_t node, uint64_t handle, size_t off, siz
 	if (off > 0 && node_exists(f->manager, node) &&
 	    snapshot_get(f->snapshots, handle, off, size, ret, ret_len))
 		return 0;
-	r = node_text(f->manager, node, fuse_req_ctx(req)->pid, &text, &len);
+	r = text_now(req, node, &text, &len);
 	if (r < 0)
 		return r;
 	snapshot_put(f->snapshots, handle, text, len);
@@ -77,6 +94,7 @@ static void write_done(int error, void *userdata)
 {
 	struct request *r = userdata;
 
+	figures_forget(r->fs->figures);
 	if (error < 0) {
 		request_end(r, error);
 		return;

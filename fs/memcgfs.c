@@ -89,6 +89,7 @@ static int server(struct keeper_link *link, void *userdata)
 		.keeper = link,
 		.default_attr = d->attr,
 		.nr_attr = d->nr_attr,
+		.sweep_percent = d->config.sweep_percent,
 	};
 	struct manager *m;
 	int err, status;

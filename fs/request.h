@@ -13,12 +13,14 @@
 #include "fs/event_look.h"
 #include "fs/fs.h"
 #include "fs/node.h"
+#include "fs/figures.h"
 #include "fs/snapshot.h"
 
 struct fs {
 	struct manager *manager;
 	struct fuse_session *session;
 	struct snapshots *snapshots;
+	struct figures *figures;
 	struct event_looks *looks;
 	struct fs_threads *threads;
 	dev_t dev;            /* of the mount, as stat(2) tells it */

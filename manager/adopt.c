@@ -44,7 +44,7 @@ void process_adopt(struct manager *m, struct group *g, pid_t pid)
 			lease_member_remove(m->lease, pid);
 		return;
 	}
-	process_count(p); /* what it has was charged long ago */
+	process_count(m, p); /* what it has was charged long ago */
 	if (member.stopped)
 		process_stopped(m, p);
 }

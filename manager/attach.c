@@ -10,13 +10,17 @@
 #include <string.h>
 
 #include "manager/manager_private.h"
+#include "util/log.h"
 #include "util/util.h"
 
 /* Generations of a process that forks while it is attached, each seen when the one before was set
  * right. */
 #define SETTLE_ROUNDS 64
 
-/* What it used is used here now: rooms on both sides change. */
+/* A list of so many pages, 64 MiB, takes 1 ms. */
+#define LIST_AT_ONCE_PAGES 16384
+
+/* What it used is not all used here now: rooms on both sides change. */
 static void after_move(struct manager *m, struct group *from, struct group *to)
 {
 	struct group *const sides[] = {from, to};
@@ -77,7 +81,7 @@ static bool settle_newborn(struct manager *m, uint64_t since_usec)
  */
 static void precharge(struct manager *m, struct group *to, struct process *p)
 {
-	if (p->group == to ? !process_count(p) : !process_recount(m, p, NULL))
+	if (p->group == to ? !process_count(m, p) : !process_recount(m, p, NULL))
 		return;
 	for (struct group *g = to; g->parent; g = g->parent)
 		lease_slot_set_room(m->lease, g->slot,
@@ -98,18 +102,98 @@ static void process_leave(struct manager *m, struct process *p)
 	process_gone(m, p);
 }
 
+struct attach {
+	struct attach *next;
+	uint64_t group_id;
+	char *path; /* in the hierarchy, if it is not the group's own */
+	pid_t tid;
+	bool whole;
+	struct caller caller;
+	group_done_fn done;
+	void *userdata;
+
+	/* Once it has begun. */
+	uint64_t since_usec;
+	uint64_t old_id; /* of the group that the process was in; 0: in none */
+	int owner;       /* slot that what it has is charged to; -1: it stays with it */
+	/* What it had is charged for with others; should it not get there, as before. */
+	uint64_t saved, swap_saved, shared;
+	struct owed_list owed;
+	/* Of what is small the list is made at once: nothing is touched meanwhile. */
+	unsigned image_nr, nr_rmdirs; /* then */
+	bool has_list;
+	int list_error;
+	struct borrowed *list;
+};
+
+/*
+ * What it has now stays charged where it is, as the kernel does it; a worker makes a list of that
+ * before the kernel's part. Until then: all of it, less what it may have had anew.
+ */
+static void leave_behind(struct manager *m, struct attach *a, struct process *p, uint32_t owner)
+{
+	struct owed_list owed = p->owed;
+	struct process_usage u;
+	uint64_t faults = process_faults(p->tgid); /* first: what it touches now counts here */
+
+	a->owner = (int)owner;
+	a->saved = p->saved;
+	a->swap_saved = p->swap_saved;
+	a->shared = p->shared;
+	a->owed = p->owed;
+	a->image_nr = p->image_nr;
+	a->nr_rmdirs = m->nr_rmdirs;
+	p->moving = true;
+	if (p->shares_vm || process_usage_read(p->status_fd, &u))
+		return;
+	if (p->joined_nsec)
+		process_look_at_shmem(m, p, &u);
+	process_forget_shmem(p, &u);
+	a->has_list = u.rss_anon + u.swap <= LIST_AT_ONCE_PAGES;
+	if (a->has_list)
+		a->list_error = borrowed_take(p->tgid, p->borrowed, owner, &a->list);
+	owed_add(&owed, owner, u.rss_anon - MIN(u.rss_anon, p->saved),
+		 u.swap - MIN(u.swap, p->swap_saved));
+	process_set_owed(m, p, &owed);
+	process_save_all(p, &u, faults);
+}
+
+/* It is where it was. */
+static void take_back(struct manager *m, const struct attach *a, struct process *p)
+{
+	if (a->owner < 0)
+		return;
+	p->moving = false;
+	if (p->image_nr != a->image_nr)
+		return;
+	process_share_set(m, p,
+			  &(struct share_member){
+				  .counted = true,
+				  .saved = a->saved,
+				  .swap_saved = a->swap_saved,
+				  .shared = a->shared,
+				  .owed = a->owed,
+				  .faults = p->faults_seen,
+				  .anon = p->anon_seen,
+			  },
+			  true);
+}
+
 /*
  * A process that is not known yet: its place in the tables, and leases. In this order: who is made
  * while it is armed, and has not inherited all events, is told of.
  */
-static int process_enter(struct manager *m, const struct target *t, struct group *g,
-			 struct process **ret)
+static int process_enter(struct manager *m, struct attach *a, const struct target *t,
+			 struct group *g, struct process **ret)
 {
 	struct process *p = process_new(m, t->tgid, g, NULL);
 	int r;
 
 	if (!p)
 		return -errno;
+	/* What it shares it has now, and that stays behind. */
+	process_set_shared_outside(m, p, false);
+	leave_behind(m, a, p, 0);
 	precharge(m, g, p);
 	r = lease_member_set(m->lease, t->tgid, g->slot, false);
 	if (!r)
@@ -128,21 +212,6 @@ static int process_enter(struct manager *m, const struct target *t, struct group
 
 /* ---- the queue ---- */
 
-struct attach {
-	struct attach *next;
-	uint64_t group_id;
-	char *path; /* in the hierarchy, if it is not the group's own */
-	pid_t tid;
-	bool whole;
-	struct caller caller;
-	group_done_fn done;
-	void *userdata;
-
-	/* Once it has begun. */
-	uint64_t since_usec;
-	uint64_t old_id; /* of the group that the process was in; 0: in none */
-};
-
 static void attach_begin_next(struct manager *m);
 
 static void attach_end(struct manager *m, int error)
@@ -151,6 +220,7 @@ static void attach_end(struct manager *m, int error)
 
 	LL_DELETE(m->attaches, a);
 	/* Out of descriptors, wherever it shows: the budget is used up. */
+	borrowed_put(a->list);
 	a->done(error == -EMFILE || error == -ENFILE ? -ENOSPC : error, a->userdata);
 	free(a->path);
 	free(a);
@@ -158,7 +228,7 @@ static void attach_end(struct manager *m, int error)
 
 /* ---- before the kernel's part ---- */
 
-static int enter_known(struct manager *m, struct process *p, struct group *g)
+static int enter_known(struct manager *m, struct attach *a, struct process *p, struct group *g)
 {
 	int r;
 
@@ -167,12 +237,15 @@ static int enter_known(struct manager *m, struct process *p, struct group *g)
 	r = process_arm_for(m, p, g);
 	if (r)
 		return r;
+	leave_behind(m, a, p, p->group->slot);
 	precharge(m, g, p);
 	r = lease_member_set(m->lease, p->tgid, g->slot, p->stopped);
-	if (r)
+	if (r) {
+		take_back(m, a, p);
 		process_rearm(m, p);
-	else
+	} else {
 		process_move(m, p, g);
+	}
 	return r;
 }
 
@@ -191,11 +264,11 @@ static int enter(struct manager *m, struct attach *a, const struct target *t, st
 	p = process_member(m, t->tgid);
 	if (p) {
 		a->old_id = group_id(p->group);
-		r = enter_known(m, p, g);
+		r = enter_known(m, a, p, g);
 	} else if (!g->parent || t->dead) {
 		return 0;
 	} else {
-		r = process_enter(m, t, g, &p);
+		r = process_enter(m, a, t, g, &p);
 	}
 	if (!r)
 		*ret_p = p;
@@ -215,6 +288,7 @@ static void leave(struct manager *m, const struct attach *a, struct process *p)
 	} else if (old != p->group) {
 		lease_member_set(m->lease, p->tgid, old->slot, p->stopped);
 		process_move(m, p, old);
+		take_back(m, a, p);
 	}
 }
 
@@ -228,14 +302,59 @@ static void after_attach(struct manager *m, const struct attach *a)
 		after_move(m, old, manager_group(m, a->group_id));
 }
 
+/* Who was forked while it was made has the same pages. */
+static void give_to_newborn(struct manager *m, const struct attach *a, const struct process *p)
+{
+	struct process *x;
+
+	if (!p->family || !p->borrowed)
+		return;
+	DL_FOREACH2(p->family->processes, x, family_next)
+	if (x != p && x->born_usec >= a->since_usec && !x->borrowed)
+		process_set_borrowed(m, x, borrowed_get(p->borrowed));
+}
+
+/* The list is there: from now on it says what is charged elsewhere. Without one all counts here. */
+static void take_over(struct manager *m, struct attach *a, struct process *p)
+{
+	p->moving = false;
+	if (p->image_nr != a->image_nr) /* all is its own */
+		return;
+	/* A list that was made while a group went has its slot, perhaps. */
+	if (!a->list_error && a->nr_rmdirs != m->nr_rmdirs)
+		a->list_error = -EAGAIN;
+	if (a->list_error) {
+		log_debug("process %d takes what it has along: %s", p->tgid,
+			  strerror(-a->list_error));
+		take_back(m, a, p);
+		process_set_shared_outside(m, p, true);
+		return;
+	}
+	process_set_borrowed(m, p, a->list);
+	a->list = NULL;
+	give_to_newborn(m, a, p);
+	if (p->family)
+		family_changed(m, p->family);
+	else
+		process_share_set(m, p, &(struct share_member){0}, true);
+}
+
 void attach_done(struct manager *m, struct job *j)
 {
 	struct process *p = j->nr ? j->processes[0] : NULL;
+	struct attach *a = m->attaches;
 
+	if (j->takes) {
+		a->list_error = j->take_error;
+		a->list = j->taken;
+		j->taken = NULL;
+	}
 	if (j->error && p && p->group)
-		leave(m, m->attaches, p);
+		leave(m, a, p);
+	else if (p && p->group && a->owner >= 0)
+		take_over(m, a, p);
 	if (p)
-		after_attach(m, m->attaches);
+		after_attach(m, a);
 	attach_end(m, j->error);
 	attach_begin_next(m);
 }
@@ -255,12 +374,13 @@ static int attach_begin(struct manager *m, struct attach *a)
 	if (!g || !path)
 		return g ? -ENOMEM : -ENODEV;
 	a->since_usec = now_usec();
+	a->owner = -1;
 	r = target_find(a->tid, &a->caller, &t);
 	if (r)
 		return r;
 	r = enter(m, a, &t, g, &p);
 	if (!r) {
-		r = job_attach(m, path, t.tid, a->whole, p);
+		r = job_attach(m, path, t.tid, a->whole, p, a->has_list ? -1 : a->owner);
 		if (r && p)
 			leave(m, a, p);
 	}
@@ -278,6 +398,17 @@ static void attach_begin_next(struct manager *m)
 			return;
 		attach_end(m, r);
 	}
+}
+
+void attach_inherit(struct manager *m, const struct group *from)
+{
+	struct attach *a = m->attaches; /* the others have not begun */
+
+	if (!a)
+		return;
+	owed_rename(&a->owed, from->slot, from->parent->slot);
+	if (a->owner == (int)from->slot)
+		a->owner = (int)from->parent->slot;
 }
 
 void group_attach(struct manager *m, struct group *g, pid_t tid, bool whole, const struct caller *c,
@@ -324,6 +455,7 @@ void attaches_free(struct manager *m)
 
 	LL_FOREACH_SAFE(m->attaches, a, next)
 	{
+		borrowed_put(a->list);
 		free(a->path);
 		free(a);
 	}

@@ -10,9 +10,8 @@
 #include "util/util.h"
 
 /*
- * Processes that share pages are counted by share (smaps_rollup, 10 ms per GiB) on the spot up to
- * this size, 64 MiB or 0.6 ms; bigger ones when a worker looks, before anything of theirs is
- * reclaimed.
+ * Shared memory that is not charged by file is counted by share (smaps_rollup, 10 ms per GiB): on
+ * the loop up to this size, 64 MiB or 0.6 ms, by readers always.
  */
 #define SHARE_INLINE_PAGES 16384
 
@@ -24,62 +23,19 @@
 #define RESERVE_ACTIVE_DIVISOR 4
 #define RESERVE_IDLE_DIVISOR   16
 
-/*
- * Open shmem files are looked for again once a process has written this much more, or after this
- * time (fallocate(2) writes nothing); what is not cheap, for a hundredth of the time at most.
- */
-#define WRITTEN_STEP_BYTES (256 << 10)
-#define SHMEM_LOOK_USEC    1000000
-#define SHMEM_CHEAP_USEC   100
-#define SHMEM_COST_FACTOR  100
-
-/* How long what a worker found to be shared is believed: copies made since show in nothing else. */
-#define SHARE_SAVED_USEC 1000000
-
-static void add_shmem_file(uint64_t dev, uint64_t ino, uint64_t nr_pages, void *userdata)
-{
-	uint64_t *sum = userdata;
-
-	(void)dev;
-	(void)ino;
-	*sum += nr_pages;
-}
-
-static void count_shmem_files(struct process *p)
-{
-	uint64_t written, cost, sum = 0, now = now_usec();
-
-	if (now < p->shmem_not_before || process_written_bytes(p->tgid, &written))
-		return;
-	if (!p->shmem_files && written < p->written + WRITTEN_STEP_BYTES &&
-	    now < p->shmem_looked + SHMEM_LOOK_USEC)
-		return;
-	p->written = written;
-	p->shmem_looked = now;
-	if (!process_shmem_files(p->tgid, add_shmem_file, &sum))
-		atomic_put(&p->shmem_files, sum);
-	cost = now_usec() - now;
-	if (cost > SHMEM_CHEAP_USEC)
-		p->shmem_not_before = now + cost * SHMEM_COST_FACTOR;
-}
-
-static uint64_t share_saved(const struct process *p, bool fresh_only)
-{
-	if (!process_shares_pages(p) ||
-	    (fresh_only && now_usec() > atomic_get(&p->share_usec) + SHARE_SAVED_USEC))
-		return 0;
-	return atomic_get(&p->share_saved);
-}
-
-struct process_view process_view(const struct process *p, bool fresh_only)
+struct process_view process_view(const struct manager *m, const struct process *p, bool surely)
 {
 	return (struct process_view){
+		.manager = m,
 		.status = p->status,
 		.tgid = p->tgid,
 		.shares_vm = p->shares_vm,
-		.shares_pages = process_shares_pages(p),
-		.share_saved = share_saved(p, fresh_only),
+		.surely = surely,
+		.saved = surely ? process_saved_surely(p) : atomic_get(&p->saved),
+		.swap_saved = atomic_get(&p->swap_saved),
 		.shmem_files = atomic_get(&p->shmem_files),
+		.shmem_seen = atomic_get(&p->shmem_seen),
+		.joined_nsec = atomic_get(&p->joined_nsec),
 	};
 }
 
@@ -89,26 +45,31 @@ static uint64_t unmapped_shmem(const struct process_view *p, const struct proces
 	return p->shmem_files - MIN(p->shmem_files, u->rss_shmem);
 }
 
-uint64_t process_view_pages(const struct process_view *p, struct process_usage *u)
+/* Not yet looked for, or not charged by file. */
+static void shmem_by_share(const struct process_view *p, struct process_usage *u)
 {
-	uint64_t pages = u->rss_anon + u->rss_shmem;
+	struct process_usage shared = *u;
 
-	if (p->shares_vm)
-		return 0;
-	if (p->shares_pages || u->rss_shmem) {
-		if (u->rss_anon + u->rss_shmem > SHARE_INLINE_PAGES)
-			pages -= MIN(pages, p->share_saved);
-		else if (!process_usage_read_shared(p->tgid, u))
-			pages = u->rss_anon + u->rss_shmem;
-	}
-	return pages + unmapped_shmem(p, u);
+	if (!process_usage_read_shared(p->tgid, &shared))
+		u->rss_shmem = shared.rss_shmem;
 }
 
-/* Swapped pages that processes share since a fork are in the figures of each: nothing tells of them
- * what smaps_rollup tells of those that are resident, but at its price, for each count. */
+uint64_t process_view_pages(const struct process_view *p, struct process_usage *u)
+{
+	if (p->shares_vm)
+		return 0;
+	u->rss_shmem -= MIN(u->rss_shmem, p->shmem_seen);
+	if (u->rss_shmem && lease_has_page_cache(p->manager->lease))
+		u->rss_shmem = p->surely ? u->rss_shmem : process_view_new_shmem(p, u->rss_shmem);
+	else if (u->rss_shmem && (!p->surely || u->rss_anon + u->rss_shmem <= SHARE_INLINE_PAGES))
+		shmem_by_share(p, u);
+	u->rss_anon -= MIN(u->rss_anon, p->saved);
+	return u->rss_anon + u->rss_shmem + unmapped_shmem(p, u);
+}
+
 uint64_t process_view_swap(const struct process_view *v, const struct process_usage *u)
 {
-	return v->shares_vm ? 0 : u->swap;
+	return v->shares_vm ? 0 : u->swap - MIN(u->swap, v->swap_saved);
 }
 
 uint64_t process_view_kmem(const struct process_view *v, const struct process_usage *u)
@@ -118,39 +79,41 @@ uint64_t process_view_kmem(const struct process_view *v, const struct process_us
 	return stacks + (v->shares_vm ? 0 : u->page_tables);
 }
 
-/* Not if its thread wrote nothing since the tick before; seldom even then. */
-static bool may_have_shmem_files(struct process *p, uint64_t written)
-{
-	bool wrote = written == LEASE_WRITTEN_UNKNOWN || written != p->tick_written;
-
-	p->tick_written = written;
-	return wrote || p->shmem_files || now_usec() >= p->shmem_looked + SHMEM_LOOK_USEC;
-}
-
-bool process_count(struct process *p)
+static bool count(struct manager *m, struct process *p, bool exact)
 {
 	struct process_view v;
 	struct process_usage u;
-	uint64_t before = p->pages, rss;
+	uint64_t before = p->pages, u_anon;
 
 	if (process_usage_read(p->status_fd, &u)) {
 		p->pages = p->nr_threads = 0;
+		atomic_put(&p->anon, 0);
+		p->doubt = 0;
 		p->swap = p->kmem = 0;
 		return false;
 	}
 	p->nr_threads = u.nr_threads;
-	rss = u.rss_anon + u.rss_shmem;
-	p->resident = rss + u.rss_file;
-	if (p->shmem_files)
-		count_shmem_files(p);
-	v = process_view(p, true);
+	p->resident = u.rss_anon + u.rss_shmem + u.rss_file;
+	u_anon = u.rss_anon;
+	atomic_put(&p->anon, u_anon);
+	if (p->may_have_written || p->shmem_due || process_may_have_shmem(m, p, &u))
+		process_look_at_shmem(m, p, &u);
+	p->may_have_written = false;
+	if ((process_is_entangled(p) || p->moving) && !p->shares_vm)
+		process_look_at_family(m, p, exact);
+	v = process_view(m, p, true);
 	p->swap = process_view_swap(&v, &u);
 	p->kmem = process_view_kmem(&v, &u);
 	p->pages = process_view_pages(&v, &u);
-	rss += unmapped_shmem(&v, &u);
-	p->share_counted = rss - MIN(rss, p->pages);
+	p->saved_counted = v.saved;
+	p->doubt = MIN(u_anon, p->saved) - MIN(u_anon, v.saved);
 	p->active = u.state != 'S' || p->pages != before;
 	return true;
+}
+
+bool process_count(struct manager *m, struct process *p)
+{
+	return count(m, p, false);
 }
 
 static uint64_t sum_after(uint64_t sum, uint64_t before, uint64_t now)
@@ -158,23 +121,31 @@ static uint64_t sum_after(uint64_t sum, uint64_t before, uint64_t now)
 	return sum + now - MIN(sum + now, before);
 }
 
-bool process_recount(struct manager *m, struct process *p, const struct group *except)
+static bool recount(struct manager *m, struct process *p, const struct group *except, bool exact)
 {
 	uint64_t pages_before = p->pages, threads_before = p->nr_threads;
-	uint64_t swap_before = p->swap, kmem_before = p->kmem;
-	bool lives = process_count(p);
+	uint64_t swap_before = p->swap, kmem_before = p->kmem, doubt_before = p->doubt;
+	bool lives = count(m, p, exact);
 
 	for (struct group *g = p->group; g; g = g->parent) {
 		g->swap = sum_after(g->swap, swap_before, p->swap);
 		g->kmem = sum_after(g->kmem, kmem_before, p->kmem);
+		g->doubt = sum_after(g->doubt, doubt_before, p->doubt);
 	}
 	process_charge_counted(m, p, pages_before, threads_before, except);
 	return lives;
 }
 
+bool process_recount(struct manager *m, struct process *p, const struct group *except)
+{
+	return recount(m, p, except, false);
+}
+
 uint64_t group_cache(const struct manager *m, const struct group *g)
 {
-	return g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
+	return g->parent ? lease_slot_get_cache(m->lease, g->slot) +
+				   lease_slot_get_shmem(m->lease, g->slot)
+			 : 0;
 }
 
 uint64_t group_reserve(const struct group *top, uint64_t limit)
@@ -208,13 +179,26 @@ static struct group_pages count_members(struct manager *m, struct group *g, cons
 	struct process *p;
 
 	DL_FOREACH (g->members, p) {
-		if (!process_recount(m, p, top))
+		if (!recount(m, p, top, true))
 			continue;
 		sum.usage += p->pages;
 		sum.swap += p->swap;
 		sum.kmem += p->kmem;
+		sum.doubt += p->doubt;
 	}
 	return sum;
+}
+
+/* What may be counted twice is charged, but no more than that: it is in no figure. */
+static void publish(struct group *g, struct group_pages pages)
+{
+	pages.usage -= MIN(pages.usage, pages.doubt);
+	group_publish(g, pages);
+}
+
+void group_publish_counted(struct group *g)
+{
+	publish(g, (struct group_pages){g->usage, g->swap, g->kmem, g->doubt});
 }
 
 /* Sets usage, swap and kmem in the whole subtree below top; returns g's. */
@@ -223,20 +207,24 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 	uint64_t cache = group_cache(m, g);
 	struct group_pages sum = count_members(m, g, top);
 
-	sum.usage += cache;
+	/* After their members: some of it is found out with them. */
+	sum.usage += cache + g->left_pages;
+	sum.swap += g->left_swap;
 	for (struct group *child = g->children; child; child = child->hh.next) {
 		struct group_pages below = count_subtree(m, child, top);
 
 		sum.usage += below.usage;
 		sum.swap += below.swap;
 		sum.kmem += below.kmem;
+		sum.doubt += below.doubt;
 		cache += child->cache;
 	}
 	g->usage = sum.usage;
 	g->swap = sum.swap;
 	g->kmem = sum.kmem;
+	g->doubt = sum.doubt;
 	g->cache = cache;
-	group_publish(g, sum);
+	publish(g, sum);
 	thresholds_check(g);
 	return sum;
 }
@@ -248,6 +236,7 @@ void group_true_up(struct manager *m, struct group *g)
 	do {
 		seen = lease_slot_get_room(m->lease, g->slot);
 		g->room_nsec = now_nsec();
+		m->count_nr++;
 		count_subtree(m, g, g);
 	} while (group_set_distance(m, g));
 	if (!g->parent)
@@ -265,12 +254,21 @@ static void publish_count(struct manager *m, struct group *top)
 
 	for (struct group *g = top; g; g = group_next(top, g))
 		cache += group_cache(m, g);
-	group_publish(top, (struct group_pages){
-				   .usage = top->usage - MIN(top->usage, top->cache) + cache,
-				   .swap = top->swap,
-				   .kmem = top->kmem,
-			   });
+	publish(top, (struct group_pages){
+			     .usage = top->usage - MIN(top->usage, top->cache) + cache,
+			     .swap = top->swap,
+			     .kmem = top->kmem,
+			     .doubt = top->doubt,
+		     });
 	thresholds_check(top);
+}
+
+void process_publish(struct manager *m, struct process *p)
+{
+	if (!process_recount(m, p, NULL))
+		return;
+	for (struct group *g = p->group; g->parent; g = g->parent)
+		publish_count(m, g);
 }
 
 /*
@@ -288,11 +286,12 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	if (!p)
 		return;
 	before = p->pages;
-	if (may_have_shmem_files(p, r->written))
-		count_shmem_files(p);
+	p->shmem_grew = false;
+	p->may_have_written = process_tick_may_bring_shmem(p, r->written);
 	if (!process_recount(m, p, NULL))
 		return;
 	process_return_tick(m, p, r->nsec);
+	process_unsettle(m, p);
 	if (p->arm_not_before)
 		process_arm_late(m, p);
 	for (struct group *g = p->group; g->parent; g = g->parent) {
@@ -303,16 +302,17 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 			continue;
 		background_on_count(m, g);
 		seen = lease_slot_get_room(m->lease, g->slot);
-		if (g->tick_pages) {
-			if (seen > (int64_t)g->tick_margin)
-				continue;
+		if (g->tick_pages && seen > (int64_t)g->tick_margin)
+			continue;
+		/* Also when shared memory was charged that it brought without a fault. */
+		if (g->tick_pages || seen < 0) {
 			group_true_up(m, g);
 			seen = lease_slot_get_room(m->lease, g->slot);
 		}
 		room = group_room_wanted(m, g);
 		if (room < seen)
 			lease_slot_set_room(m->lease, g->slot, room, seen);
-		over |= room < 0 && p->pages > before;
+		over |= room < 0 && (p->pages > before || p->shmem_grew);
 	}
 	if (over)
 		process_stop(m, p, (pid_t)r->child);

@@ -254,6 +254,8 @@ void process_charge_exit(struct manager *m, const struct process *p, uint64_t ex
 		g->usage -= MIN(g->usage, p->pages);
 		g->swap -= MIN(g->swap, p->swap);
 		g->kmem -= MIN(g->kmem, p->kmem);
+		g->doubt -= MIN(g->doubt, p->doubt);
+		group_publish_counted(g);
 		if (!g->tick_pages || exit_nsec <= g->room_nsec)
 			continue;
 		if (p->nr_threads && !p->shares_vm)

@@ -386,6 +386,9 @@ int group_rmdir(struct manager *m, struct group *parent, const char *name)
 	slot = g->slot;
 	if (g->job)
 		g->job->group_id = 0;
+	borrowed_inherit(m, g);
+	shmem_inherit(m, g);
+	attach_inherit(m, g);
 	listeners = g->listeners;
 	group_unlink(m, g);
 	state_slot_free(m->state, slot);

@@ -5,13 +5,11 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "manager/manager_private.h"
 #include "util/log.h"
 #include "util/util.h"
-
-/* Below this a count by share costs no more than the page-out it may save. */
-#define SHARE_JOB_PAGES 16384
 
 void job_free(struct job *j)
 {
@@ -19,9 +17,17 @@ void job_free(struct job *j)
 		return;
 	for (size_t i = 0; i < j->nr; i++)
 		process_put(j->processes[i]);
+	for (size_t i = 0; i < j->nr; i++)
+		owner_choice_free(j->target[i].choice);
 	free(j->processes);
 	free(j->list);
-	free(j->share_saved);
+	free(j->target);
+	for (size_t i = 0; i < j->nr_share; i++)
+		borrowed_put((struct borrowed *)j->share[i].borrowed);
+	free(j->share);
+	free(j->share_of);
+	borrowed_put((struct borrowed *)j->before);
+	borrowed_put(j->taken);
 	if (j->dir_fd >= 0)
 		close(j->dir_fd);
 	if (j->target_fd >= 0)
@@ -38,6 +44,8 @@ static void job_done(struct manager *m, struct manager_request *r)
 		reclaim_done(m, j);
 	else if (j->kind == JOB_ATTACH)
 		attach_done(m, j);
+	else if (j->kind == JOB_SWEEP)
+		sweep_done(m, j);
 	job_free(j);
 }
 
@@ -66,12 +74,25 @@ static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
 	j->done.run = job_done;
 	j->processes = calloc(room + 1, sizeof(*j->processes));
 	j->list = calloc(room + 1, sizeof(*j->list));
-	j->share_saved = calloc(room + 1, sizeof(*j->share_saved));
-	if (!j->processes || !j->list || !j->share_saved) {
+	j->target = calloc(room + 1, sizeof(*j->target));
+	j->share = calloc(room + 1, sizeof(*j->share));
+	j->share_of = calloc(room + 1, sizeof(*j->share_of));
+	if (!j->processes || !j->list || !j->target || !j->share || !j->share_of) {
 		job_free(j);
 		return NULL;
 	}
 	return j;
+}
+
+static void job_add_share(struct job *j, struct process *p)
+{
+	j->share[j->nr_share] = process_share_begin(p);
+	borrowed_get(p->borrowed);
+	j->share_of[j->nr_share++] = (struct job_share){
+		.at = j->nr,
+		.nr = p->share_nr,
+		.counted = p->saved_counted,
+	};
 }
 
 static void job_add(struct job *j, struct process *p)
@@ -83,11 +104,86 @@ static void job_add(struct job *j, struct process *p)
 		.rss = p->resident,
 		.runs_alone = j->purpose == JOB_BACKGROUND && p->nr_threads == 1,
 	};
-	j->share_saved[j->nr] = process_shares_pages(p) && p->resident > SHARE_JOB_PAGES
-					? (int64_t)p->share_counted
-					: -1;
+	j->target[j->nr].look_nr = p->look_nr;
+	j->target[j->nr].anon = p->anon;
 	j->processes[j->nr++] = p;
 	p->nr_jobs++;
+}
+
+static void job_add_looked_at(struct job *j, struct process *p)
+{
+	job_add_share(j, p);
+	job_add(j, p);
+}
+
+static void job_add_chosen(struct job *j, struct process *p, struct owner_choice *choice)
+{
+	struct job_target *t = &j->target[j->nr];
+
+	job_add(j, p);
+	t->choice = choice;
+	t->looks_after = !process_shares_pages(p);
+	t->share_nr = p->share_nr;
+	t->found = process_share_member(p); /* the choice keeps its list */
+	j->list[j->nr - 1].choose = owner_choose;
+	j->list[j->nr - 1].of = choice;
+}
+
+/* Of who brought pages along only those are of use that its group is charged for. */
+static void add_members(struct job *j, struct group *g)
+{
+	struct process *p;
+
+	DL_FOREACH (g->members, p) {
+		struct owner_choice *choice;
+
+		if (p->shares_vm)
+			continue;
+		if (p->moving) { /* what of it is whose is not known yet */
+			j->passed_over = true;
+			continue;
+		}
+		/* Below that a look costs no more than the page-out it may save. */
+		if (process_is_entangled(p) && family_is_big(p))
+			job_add_share(j, p);
+		choice = p->borrowed ? owner_choice_new(p->borrowed, j->want, true, &j->walk)
+				     : NULL;
+		if (choice)
+			job_add_chosen(j, p, choice);
+		else
+			job_add(j, p);
+	}
+}
+
+static uint64_t owed_pages(const struct job *j, const struct process *p)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->owed.nr; i++)
+		sum += j->want[p->owed.owed[i].slot] ? p->owed.owed[i].pages : 0;
+	return sum;
+}
+
+/* Who left with pages that these groups are charged for still. */
+static void add_owing(struct manager *m, struct job *j)
+{
+	struct process *p, *next;
+
+	HASH_ITER (hh, m->processes, p, next) {
+		uint64_t pages = j->want[p->group->slot] ? 0 : owed_pages(j, p);
+		struct owner_choice *choice;
+
+		j->passed_over |= pages && p->moving;
+		if (!pages || p->moving || !p->borrowed)
+			continue;
+		choice = owner_choice_new(p->borrowed, j->want, false, &j->walk);
+		if (!choice)
+			continue;
+		job_add_chosen(j, p, choice);
+		j->target[j->nr - 1].owes = true;
+		j->touches[p->group->slot] = true;
+		j->list[j->nr - 1].rss = pages;
+	}
 }
 
 /* Page-out makes no room for memory and swap together. Who wants room under that limit is not
@@ -109,19 +205,22 @@ static bool may_page_out(const struct group *g, enum job_purpose purpose)
 
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
-	struct job *j = job_new(m, JOB_RECLAIM, nr_members_below(top));
-	struct process *p;
+	uint64_t left = 0;
+	struct job *j;
 
+	for (const struct group *g = top; g; g = group_next(top, g))
+		left += g->left_pages;
+	j = job_new(m, JOB_RECLAIM, left ? HASH_COUNT(m->processes) : nr_members_below(top));
 	if (!j)
 		return -ENOMEM;
 	j->purpose = purpose;
 	for (struct group *g = top; g; g = group_next(top, g)) {
-		j->want[g->slot] = true;
-		j->cache += group_cache(m, g);
-		DL_FOREACH (g->members, p)
-			if (!p->shares_vm)
-				job_add(j, p);
+		j->want[g->slot] = j->touches[g->slot] = true;
+		j->cache += g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
+		add_members(j, g);
 	}
+	if (left)
+		add_owing(m, j);
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;
@@ -142,7 +241,27 @@ int job_kill(struct manager *m, struct process *p)
 	return 0;
 }
 
-int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struct process *p)
+int job_sweep(struct manager *m, struct process *p, struct job **ret)
+{
+	struct job *j = job_new(m, JOB_SWEEP, p->family ? p->family->nr_live : 1);
+	struct process *x;
+
+	if (!j)
+		return -ENOMEM;
+	if (!p->family)
+		job_add_looked_at(j, p);
+	else
+		DL_FOREACH2(p->family->processes, x, family_next)
+		{
+			job_add_looked_at(j, x);
+		}
+	*ret = j;
+	worker_submit(m->worker, j);
+	return 0;
+}
+
+int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struct process *p,
+	       int owner)
 {
 	struct job *j = job_new(m, JOB_ATTACH, p ? 1 : 0);
 
@@ -159,37 +278,79 @@ int job_attach(struct manager *m, const char *path, pid_t tid, bool whole, struc
 	}
 	if (p)
 		job_add(j, p);
+	if (p && owner >= 0) {
+		j->takes = true;
+		j->before = borrowed_get(p->borrowed);
+		j->owner = (uint32_t)owner;
+	}
 	j->tid = tid;
 	j->whole = whole;
 	worker_submit(m->worker, j);
 	return 0;
 }
 
+static void process_paged_out(struct manager *m, struct process *p, struct job *j,
+			      const struct job_target *t, uint64_t nr)
+{
+	if (!p->group || !nr)
+		return;
+	if (t->found.counted && p->share_nr == t->share_nr &&
+	    process_share_found(m, p, &t->found, true))
+		return;
+	/* What went is nothing that it copied, or that was found in its stead. */
+	if ((!t->choice || t->owes) && p->look_nr == t->look_nr)
+		process_anon_went(p, t->anon, nr);
+	if (t->owes)
+		process_pay_back(m, p, j->want, nr);
+}
+
+void job_take_paged_out(struct manager *m, struct job *j)
+{
+	for (size_t i = 0; i < j->nr; i++)
+		process_paged_out(m, j->processes[i], j, &j->target[i], j->list[i].nr_paged_out);
+	/* Looks were before that. */
+	for (size_t i = 0; i < j->nr_share; i++) {
+		uint64_t nr = j->list[j->share_of[i].at].nr_paged_out;
+
+		if (!j->target[j->share_of[i].at].choice)
+			j->share[i].anon -= MIN(j->share[i].anon, nr);
+	}
+}
+
+bool job_take_shares(struct manager *m, struct job *j, bool whole)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < j->nr_share; i++) {
+		struct process *p = j->processes[j->share_of[i].at];
+
+		if (!p->group || p->share_nr != j->share_of[i].nr || !j->share[i].counted)
+			continue;
+		if (j->target[j->share_of[i].at].found.counted) /* later */
+			continue;
+		more |= j->share[i].saved > p->saved_counted;
+		process_share_found(m, p, &j->share[i],
+				    whole || !p->family || p->family->nr_live == 1);
+	}
+	return more;
+}
+
 /* ---- on a worker ---- */
 
 /*
- * Big processes that share pages: what is over the limit by RSS may not be so by share. Pages saved
- * beyond what the group's count left out already.
+ * Big families: what is over the limit by what is surely saved may not be so by their page tables.
+ * Pages saved beyond what the group's count left out already.
  */
-static uint64_t count_by_share(struct job *j)
+static uint64_t look_at_families(struct job *j)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < j->nr; i++) {
-		int64_t known = j->share_saved[i];
-		struct process_usage u;
-		uint64_t rss;
+	if (!j->nr_share || share_count(j->share, j->nr_share))
+		return 0;
+	for (size_t i = 0; i < j->nr_share; i++) {
+		uint64_t known = j->share_of[i].counted;
 
-		if (known < 0)
-			continue;
-		j->share_saved[i] = -1;
-		if (process_usage_read(j->list[i].proc_fd, &u))
-			continue;
-		rss = u.rss_anon + u.rss_shmem;
-		if (process_usage_read_shared(j->list[i].pid, &u))
-			continue;
-		j->share_saved[i] = (int64_t)(rss - (u.rss_anon + u.rss_shmem));
-		sum += (uint64_t)MAX(j->share_saved[i] - known, 0);
+		sum += j->share[i].saved - MIN(j->share[i].saved, known);
 	}
 	return sum;
 }
@@ -214,12 +375,29 @@ static void drop_cache(struct job *j)
 		j->nr_dropped = (uint64_t)n;
 }
 
+/* What went of who has borrowed: that, or what is its own. */
+static void look_after(struct job *j)
+{
+	for (size_t i = 0; i < j->nr; i++) {
+		struct job_target *t = &j->target[i];
+		struct process_usage u;
+
+		if (!t->looks_after || !j->list[i].nr_paged_out)
+			continue;
+		t->found.faults = process_faults(j->list[i].pid);
+		if (process_usage_read(j->list[i].proc_fd, &u))
+			continue;
+		t->found.anon = u.rss_anon;
+		share_count(&t->found, 1);
+	}
+}
+
 static void reclaim(struct job *j)
 {
 	bool swap = swap_free_pages(), files_left;
 	int64_t n;
 
-	if (count_by_share(j) >= j->nr_pages)
+	if (look_at_families(j) >= j->nr_pages)
 		return;
 	j->scanned = true;
 	drop_cache(j);
@@ -230,16 +408,39 @@ static void reclaim(struct job *j)
 	if (swap ? !j->anonymous : !files_left)
 		return;
 	n = page_out(j->list, j->nr, j->nr_pages - j->nr_dropped, files_left);
-	if (n > 0)
-		j->nr_paged_out = (uint64_t)n;
+	owner_walk_close(&j->walk);
+	if (n <= 0)
+		return;
+	j->nr_paged_out = (uint64_t)n;
+	look_after(j);
 }
 
-static int attach(const struct job *j)
+static int attach(struct job *j)
 {
 	struct process_usage u;
 	int r = process_usage_read(j->target_fd, &u);
 
-	return r ? r : hierarchy_attach(j->dir_fd, j->tid, j->whole);
+	if (r)
+		return r;
+	if (j->takes)
+		j->take_error = borrowed_take(j->list[0].pid, j->before, j->owner, &j->taken);
+	return hierarchy_attach(j->dir_fd, j->tid, j->whole);
+}
+
+static uint64_t cpu_usec(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+static void sweep(struct job *j)
+{
+	uint64_t begin = cpu_usec();
+
+	j->error = share_count(j->share, j->nr_share);
+	j->sweep_usec = cpu_usec() - begin;
 }
 
 void job_run(struct job *j)
@@ -253,6 +454,9 @@ void job_run(struct job *j)
 		break;
 	case JOB_ATTACH:
 		j->error = attach(j);
+		break;
+	case JOB_SWEEP:
+		sweep(j);
 		break;
 	}
 }

@@ -3,6 +3,8 @@
  * At the limit: who stands still waits here while memory is got back, and goes on when there is
  * room. Sizes in pages. Thread: the manager's loop.
  */
+#include <string.h>
+
 #include "manager/manager_private.h"
 #include "util/log.h"
 #include "util/util.h"
@@ -13,6 +15,9 @@
 /* Rounds that bring something back and yet no room, before OOM or before a limit is refused: as
  * MAX_RECLAIM_RETRIES in the kernel. */
 #define RECLAIM_MAX_ROUNDS 16
+
+/* Who was stopped does stand after so long, or is held up by something that may go on for ever. */
+#define LANDS_USEC 1000000
 
 /* ---- waiting ---- */
 
@@ -180,11 +185,59 @@ void group_settle_up(struct manager *m, struct group *g)
 		group_settle(m, g);
 }
 
+static bool is_below(const struct group *g, const struct group *top)
+{
+	while (g && g != top)
+		g = g->parent;
+	return g;
+}
+
+/* Somebody is just coming, or going with what is charged here: what of it may be reclaimed is known
+ * when it is there. */
+static bool has_moving(const struct manager *m, const struct group *top)
+{
+	const struct process *p, *next;
+
+	if (!m->attaches)
+		return false;
+	HASH_ITER (hh, m->processes, p, next) {
+		bool here = p->moving && is_below(p->group, top);
+
+		for (size_t i = 0; p->moving && i < p->owed.nr && !here; i++)
+			here = is_below(m->groups[p->owed.owed[i].slot], top);
+		if (here)
+			return true;
+	}
+	return false;
+}
+
+/* Stopped in the middle of a system call: that it goes on with, and may be giving back memory that
+ * is in no page table any more. */
+static bool is_on_its_way(const struct process *p)
+{
+	struct process_usage u;
+
+	return now_usec() < p->stopped_usec + LANDS_USEC && !process_usage_read(p->status_fd, &u) &&
+	       strchr("RD", u.state);
+}
+
+static bool has_waiter_on_its_way(const struct group *g)
+{
+	const struct process *p;
+
+	DL_FOREACH2(g->waiters, p, wait_next)
+	{
+		if (is_on_its_way(p))
+			return true;
+	}
+	return false;
+}
+
 /* Page cache that did not go this time is being read or written, and goes when that is done. */
 static bool has_cache(struct manager *m, struct group *top)
 {
 	for (struct group *g = top; g; g = group_next(top, g))
-		if (group_cache(m, g))
+		if (g->parent && lease_slot_get_cache(m->lease, g->slot))
 			return true;
 	return false;
 }
@@ -200,6 +253,14 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 		group_release(m, g);
 	} else if (g->ask_deadline) {
 		return; /* to group_asked() */
+	} else if ((!progress || g->nr_rounds >= RECLAIM_MAX_ROUNDS) && has_moving(m, g)) {
+		/* Who is just coming may be reclaimed from when it is there: after_move(). */
+		g->nr_rounds = 0;
+		g->try_again = true;
+	} else if (!progress && has_waiter_on_its_way(g)) {
+		g->nr_rounds = 0;
+		g->try_again = true;
+		retry_arm(m);
 	} else if (g->nr_rounds >= RECLAIM_MAX_ROUNDS) {
 		group_oom(m, g);
 	} else if (progress) {
@@ -368,18 +429,13 @@ void group_asked(struct manager *m, struct group *g)
 
 static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 {
-	bool progress = j->nr_dropped || j->nr_paged_out;
+	/* Where nothing was looked for, the count was too high. */
+	bool progress = j->nr_dropped || j->nr_paged_out || !j->scanned;
 
-	for (size_t i = 0; i < j->nr; i++) {
-		struct process *p = j->processes[i];
-
-		p->hand = j->list[i].hand;
-		if (j->share_saved[i] < 0)
-			continue;
-		progress |= (uint64_t)j->share_saved[i] > p->share_counted;
-		atomic_put(&p->share_saved, (uint64_t)j->share_saved[i]);
-		atomic_put(&p->share_usec, now_usec());
-	}
+	for (size_t i = 0; i < j->nr; i++)
+		j->processes[i]->hand = j->list[i].hand;
+	job_take_paged_out(m, j);
+	progress |= job_take_shares(m, j, false);
 	if (!g)
 		return progress;
 	group_count_event(g,
@@ -388,6 +444,8 @@ static bool job_take_results(struct manager *m, struct group *g, struct job *j)
 			  j->nr_dropped + j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_PAGED_OUT, j->nr_paged_out);
 	group_count_event(g, GROUP_EVENT_CACHE_DROPPED, j->nr_dropped);
+	if (j->passed_over && !has_moving(m, g))
+		progress = true;
 	/* A request is nobody's need, and none in the kernel. */
 	if (j->scanned && j->purpose != JOB_REQUEST)
 		group_add_pressure(m, g, j->nr_pages, j->nr_dropped + j->nr_paged_out);

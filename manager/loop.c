@@ -121,6 +121,9 @@ static void on_record(const struct lease_record *r, void *userdata)
 	case LEASE_RECORD_TICK:
 		process_on_tick(m, r);
 		break;
+	case LEASE_RECORD_SHRUNK:
+		process_on_shrunk(m, r);
+		break;
 	case LEASE_RECORD_WAKE:
 		group_on_wake(m, r);
 		break;
@@ -304,6 +307,10 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = deadlines_new(m);
 	if (r >= 0)
+		r = sweeps_new(m);
+	if (r >= 0)
+		r = settle_new(m);
+	if (r >= 0)
 		r = groups_adopt(m);
 	if (r >= 0)
 		soft_limits_watch(m);
@@ -319,6 +326,11 @@ int manager_new(struct manager **ret, const struct manager_config *config)
 
 	if (!m)
 		return -ENOMEM;
+	m->mapped = mapped_new();
+	if (!m->mapped) {
+		free(m);
+		return -ENOMEM;
+	}
 	m->config = *config;
 	m->state = config->state;
 	m->lease = config->lease;
@@ -360,6 +372,8 @@ struct manager *manager_free(struct manager *m)
 	groups_free(m);
 	sd_event_source_unref(m->threshold_timer);
 	sd_event_source_unref(m->deadline_timer);
+	sd_event_source_unref(m->sweep_timer);
+	sd_event_source_unref(m->settle_timer);
 	sd_event_source_unref(m->retry);
 	sd_event_source_unref(m->keeper_source);
 	sd_event_source_unref(m->pressure_source);
@@ -369,6 +383,7 @@ struct manager *manager_free(struct manager *m)
 	pthread_rwlock_destroy(&m->lock);
 	pthread_mutex_destroy(&m->requests_lock);
 	free(m->adopted);
+	mapped_free(m->mapped);
 	free(m);
 	return NULL;
 }

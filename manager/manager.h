@@ -37,6 +37,7 @@ struct manager_config {
 	const struct file_attr
 		*default_attr; /* what a new group's control files begin with, from index 1 */
 	unsigned nr_attr;
+	unsigned sweep_percent; /* of a CPU, for looking at the page tables of big families */
 };
 
 /* In the server: adopt what state and hierarchy hold, then manager_run() until manager_quit(). 0 or
@@ -109,6 +110,15 @@ uint64_t group_hierarchical_limit(const struct group *g, enum group_counter coun
 int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret);
 int group_max_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter,
 			  uint64_t *ret);
+
+/* What figures are made of here. */
+struct manager_sources {
+	bool bpf;        /* page faults charge inside the kernel */
+	bool page_cache; /* is charged, and shared memory by file */
+	bool owners;     /* whose a page of page cache is, is known */
+	bool frames;     /* pages can be told apart */
+};
+void manager_get_sources(const struct manager *m, struct manager_sources *ret);
 
 /* memory.stat's figures. Bytes, but for the pg* counts. */
 struct group_stat {

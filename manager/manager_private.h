@@ -18,7 +18,9 @@
 #include <utlist.h>
 
 #include "accounting/lease.h"
+#include "accounting/owner_choice.h"
 #include "accounting/process_usage.h"
+#include "accounting/share_count.h"
 #include "manager/hierarchy.h"
 #include "manager/manager.h"
 #include "reclaim/reclaim.h"
@@ -33,9 +35,17 @@ struct lineage {
 	unsigned nr_live; /* processes */
 };
 
-/* Processes that share pages since a fork: what they use is counted by share. */
+/* Processes that share pages since a fork, or one that has pages which others are charged for. */
 struct family {
 	unsigned nr_live;
+	struct process *processes; /* by family_next */
+	uint64_t nr_saved;         /* of all */
+	uint64_t nr_copies; /* that may have been made of pages that count with their maker */
+	unsigned count_nr;  /* manager.count_nr of when that was for a count */
+	/* sweep.c */
+	bool to_sweep;             /* is in manager.sweeps */
+	uint64_t sweep_not_before; /* usec */
+	struct family *sweep_prev, *sweep_next;
 };
 
 /* An open /proc/PID/status, closed by its last user. */
@@ -60,23 +70,46 @@ struct process {
 	uint64_t faults_nsec;    /* since when all its threads have them */
 	uint64_t arm_not_before; /* it should have, and could not; usec */
 	struct family *family;
+	struct process *family_prev, *family_next;
+	struct borrowed *borrowed; /* shape; what others are charged for, or NULL */
 	uint64_t born_usec;
 
 	/* As last counted. */
 	uint64_t pages;    /* that count against limits */
+	uint64_t anon;     /* RssAnon */
 	uint64_t resident; /* RssAnon + RssFile + RssShmem */
 	uint64_t swap;
 	uint64_t kmem; /* page tables and kernel stacks */
 	uint32_t nr_threads;
-	bool active;           /* since the count before: running, or other pages */
-	uint64_t shmem_files;  /* pages of open tmpfs files and memfds; atomic */
-	uint64_t tick_written; /* by the thread whose tick was last, until then */
-	uint64_t written;      /* bytes written when those were last looked for */
+	bool active;               /* since the count before: running, or other pages */
+	uint64_t shmem_seen;       /* of RssShmem what is charged by file; atomic */
+	uint64_t rss_shmem_looked; /* RssShmem when files were last looked for */
+	uint64_t joined_nsec;      /* CLOCK_REALTIME: since when it is charged where it is */
+	bool has_shmem;            /* a file of it was seen */
+	bool shmem_grew;           /* at the last look: of what its group is charged for */
+	bool shmem_due;            /* they are to be looked for, and were a moment ago */
+	bool may_have_written;     /* at the tick that is being counted */
+	uint64_t shmem_files;      /* pages of open tmpfs files and memfds, where none is charged by
+				      file; atomic */
+	uint64_t tick_written;     /* by the thread whose tick was last, until then */
+	uint64_t written;          /* bytes written when those were last looked for */
 	uint64_t shmem_looked, shmem_not_before; /* when that was, and when again */
-	uint64_t share_saved;   /* what its share is below its RSS, for processes too big to ask at
-				   each count; atomic */
-	uint64_t share_usec;    /* when that was found; atomic */
-	uint64_t share_counted; /* what the last count left out for being shared */
+	/* As its page table was last looked at, see struct share_member; the first two atomic. */
+	uint64_t saved, swap_saved, shared;
+	struct owed_list owed;
+	uint64_t saved_counted; /* what the last count left out */
+	uint64_t doubt;         /* and what of saved it did not, to be sure */
+	uint64_t faults_seen;   /* page faults until then, atomic, */
+	uint64_t anon_seen;     /* RssAnon then, atomic, */
+	unsigned look_nr;       /* and how manieth look that was */
+	uint64_t nr_copies;     /* and copies of shared pages it may have made since */
+	uint64_t unmaps_usec;   /* since when looks find too little of it; 0: they do not */
+	bool unsettled;         /* is in manager.unsettled */
+	bool last_look;         /* nothing changed but perhaps its shared memory */
+	struct process *settle_prev, *settle_next;
+	bool moving;       /* what it has is being listed: saved is all it had before */
+	unsigned share_nr; /* changes whenever what was found out does not hold any more, */
+	unsigned image_nr; /* and when it has another image */
 
 	/* Reclaim. */
 	uint64_t hand;
@@ -107,6 +140,7 @@ struct job;
 /* What a group and those below it use. */
 struct group_pages {
 	uint64_t usage, swap, kmem;
+	uint64_t doubt; /* of usage */
 };
 
 static inline uint64_t group_pages_sum(struct group_pages p, enum group_counter counter)
@@ -130,17 +164,19 @@ struct group {
 	UT_hash_handle hh;       /* shape: parent->children */
 	struct process *members; /* shape */
 
-	uint64_t usage;               /* pages, as last counted, children included */
-	uint64_t swap;                /* the same of what is swapped out */
-	uint64_t kmem;                /* and of kernel memory: not part of usage */
-	uint64_t cache;               /* of these: page cache */
-	enum group_distance distance; /* from its limit, see far.c */
-	uint64_t tick_pages;          /* FAR: charged for each tick of a thread; else 0 */
-	uint64_t tick_margin;         /* FAR: what keeps it so */
-	uint64_t near_usec;           /* NEAR: since when */
-	uint64_t room_nsec;           /* what happened before was seen when room was last set */
-	struct process *waiters;      /* members stopped at this group's limit */
-	struct listener *listeners;   /* shape */
+	uint64_t usage;                 /* pages, as last counted, children included */
+	uint64_t swap;                  /* the same of what is swapped out */
+	uint64_t kmem;                  /* and of kernel memory: not part of usage */
+	uint64_t cache;                 /* of these: page cache */
+	uint64_t left_pages, left_swap; /* charged here alone, and had by others' members; atomic */
+	uint64_t doubt;                 /* of usage: what may be counted twice */
+	enum group_distance distance;   /* from its limit, see far.c */
+	uint64_t tick_pages;            /* FAR: charged for each tick of a thread; else 0 */
+	uint64_t tick_margin;           /* FAR: what keeps it so */
+	uint64_t near_usec;             /* NEAR: since when */
+	uint64_t room_nsec;             /* what happened before was seen when room was last set */
+	struct process *waiters;        /* members stopped at this group's limit */
+	struct listener *listeners;     /* shape */
 	unsigned nr_listeners, nr_thresholds;
 	struct pressure_window pressure;
 	uint64_t ask_deadline; /* until then shrinkers that were asked have time, usec; 0: none */
@@ -169,6 +205,8 @@ struct group {
 	void *limit_userdata;
 };
 
+struct mapped;
+struct shmem_swapped;
 struct worker;
 struct reclaim_request;
 
@@ -199,6 +237,16 @@ struct manager {
 	uint64_t nr_cpus, near_least_usec; /* far.c */
 	uint64_t ask_usec;                 /* that shrinkers have to answer */
 	struct held *held;                 /* processes there was no descriptor for */
+	unsigned count_nr;                 /* of the group that is being counted */
+	struct family *sweeps;             /* to be looked at by a worker, in this order */
+	struct job *sweep;                 /* that is under way */
+	sd_event_source *sweep_timer, *settle_timer;
+	unsigned nr_rmdirs;
+	uint64_t
+		shmem_not_before; /* after a look that took long: the next one, of whomever; usec */
+	struct mapped *mapped;
+	struct shmem_swapped *shmem_swapped; /* shmem.c */
+	struct process *unsettled;           /* ran a moment ago, by settle_next */
 
 	pthread_mutex_t requests_lock;
 	struct manager_request *requests, *requests_tail;
@@ -282,7 +330,6 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g,
 void process_move(struct manager *m, struct process *p, struct group *g);
 void process_gone(struct manager *m, struct process *p);
 void process_put(struct process *p); /* a job lets go */
-bool process_shares_pages(const struct process *p);
 /* The member tgid: known, or not yet heard of but in the lease map. NULL: no member, or gone. */
 struct process *process_member(struct manager *m, pid_t tgid);
 void process_on_fork(struct manager *m, const struct lease_record *r);
@@ -351,9 +398,12 @@ bool group_swap_helps(const struct group *g);
 
 /* ---- count.c ---- */
 /* Read what p uses into p->pages and the rest. False when it has gone. */
-bool process_count(struct process *p);
+bool process_count(struct manager *m, struct process *p);
 /* The same, and what changed is charged where that is done by time, but to except. */
 bool process_recount(struct manager *m, struct process *p, const struct group *except);
+/* It was looked at: publish what it uses in its groups. */
+void process_publish(struct manager *m, struct process *p);
+void group_publish_counted(struct group *g); /* what was counted last, and went since */
 /* Count all of g's subtree; sets usage and max_usage of each group in it, and the room of g. */
 void group_true_up(struct manager *m, struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
@@ -362,7 +412,7 @@ int64_t group_room_wanted(struct manager *m, const struct group *g);
  */
 uint64_t group_reserve(const struct group *top, uint64_t limit);
 void process_on_tick(struct manager *m, const struct lease_record *r);
-/* Pages of page cache charged to this group alone. */
+/* Pages of page cache and shared memory charged to this group alone. */
 uint64_t group_cache(const struct manager *m, const struct group *g);
 
 /* ---- usage.c: any thread ---- */
@@ -446,6 +496,7 @@ void retry_arm(struct manager *m);
 int oom_retry(sd_event_source *s, uint64_t usec, void *userdata);
 /* Read a file below /proc. Length or -errno. */
 ssize_t proc_read(const char *path, char *buf, size_t size);
+int process_fault_counts(pid_t tgid, uint64_t *ret_minor, uint64_t *ret_major); /* stat.c */
 /* Ids of a process's threads, malloc'd. 0, -ESRCH, or -errno. */
 int proc_tasks(pid_t tgid, pid_t **ret, size_t *ret_nr);
 
@@ -462,8 +513,11 @@ int target_find(pid_t tid, const struct caller *c, struct target *ret);
 /* ---- attach.c ---- */
 /* Somebody is on the way into g: known as its member, but not to the kernel. */
 bool group_is_attached_to(const struct manager *m, const struct group *g);
+/* from goes: what was charged to it is its parent's. */
+void attach_inherit(struct manager *m, const struct group *from);
 void attaches_free(struct manager *m); /* nobody waits for them any more */
 
+#include "manager/accounts.h"
 #include "manager/job.h"
 #include "manager/listener.h"
 

@@ -17,6 +17,7 @@ static const cap_value_t daemon_caps[] = {
 	CAP_IPC_LOCK,
 	CAP_KILL,
 	CAP_PERFMON,
+	CAP_SYS_ADMIN,
 	CAP_SYS_NICE,
 	CAP_SYS_PTRACE,
 };
@@ -35,6 +36,13 @@ static const struct {
 	[SANDBOX_HEIR] = {heir_caps, ARRAY_SIZE(heir_caps)},
 };
 
+/* Of these, what is permitted only: accounting/page_walk.c has it in effect while it opens one
+ * file. */
+static const cap_value_t dormant_cap[SANDBOX_NR_ROLES] = {
+	[SANDBOX_DAEMON] = CAP_SYS_ADMIN,
+	[SANDBOX_HEIR] = -1,
+};
+
 /* Nothing is executed any more, so nothing needs to be in it. It takes CAP_SETPCAP. */
 static int drop_bounding_set(void)
 {
@@ -45,7 +53,7 @@ static int drop_bounding_set(void)
 }
 
 /* What was never permitted cannot be kept. */
-static int keep(cap_t to, cap_t from, cap_value_t cap)
+static int keep(cap_t to, cap_t from, cap_value_t cap, bool dormant)
 {
 	cap_flag_value_t is_set;
 
@@ -54,18 +62,18 @@ static int keep(cap_t to, cap_t from, cap_value_t cap)
 	if (is_set == CAP_CLEAR)
 		return 0;
 	if (cap_set_flag(to, CAP_PERMITTED, 1, &cap, CAP_SET) < 0 ||
-	    cap_set_flag(to, CAP_EFFECTIVE, 1, &cap, CAP_SET) < 0)
+	    cap_set_flag(to, CAP_EFFECTIVE, 1, &cap, dormant ? CAP_CLEAR : CAP_SET) < 0)
 		return -errno;
 	return 0;
 }
 
-static int keep_only(const cap_value_t *caps, size_t nr)
+static int keep_only(const cap_value_t *caps, size_t nr, cap_value_t dormant)
 {
 	cap_t from = cap_get_proc(), to = cap_init();
 	int r = from && to ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < nr && r == 0; i++)
-		r = keep(to, from, caps[i]);
+		r = keep(to, from, caps[i], caps[i] == dormant);
 	if (r == 0 && cap_set_proc(to) < 0)
 		r = -errno;
 	cap_free(from);
@@ -82,5 +90,5 @@ int privileges_drop(enum sandbox_role role)
 			    strerror(-r));
 	if (cap_reset_ambient() < 0)
 		return -errno;
-	return keep_only(kept[role].caps, kept[role].nr);
+	return keep_only(kept[role].caps, kept[role].nr, dormant_cap[role]);
 }

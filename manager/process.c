@@ -18,32 +18,6 @@ struct process *process_find(struct manager *m, pid_t tgid)
 	return p;
 }
 
-bool process_shares_pages(const struct process *p)
-{
-	return p->shared_outside || (p->family && p->family->nr_live > 1);
-}
-
-static void family_leave(struct process *p)
-{
-	if (p->family && !--p->family->nr_live)
-		free(p->family);
-	p->family = NULL;
-}
-
-static void family_join(struct process *p, struct process *parent)
-{
-	if (!parent->family) {
-		parent->family = calloc(1, sizeof(*parent->family));
-		if (!parent->family) {
-			p->shared_outside = true;
-			return;
-		}
-		parent->family->nr_live = 1;
-	}
-	p->family = parent->family;
-	p->family->nr_live++;
-}
-
 /* A vfork child's memory is its parent's, until it execs; if that goes first it is the child's own.
  */
 static void vm_share(struct manager *m, struct process *p, pid_t of)
@@ -143,10 +117,12 @@ void process_gone(struct manager *m, struct process *p)
 {
 	process_unwait(m, p);
 	process_unguard(m, p);
+	process_settled(m, p);
+	process_drop_shmem(m, p);
 	p->lineage = lineage_put(m, p->lineage);
 	p->faults = lineage_put(m, p->faults);
 	manager_wrlock(m);
-	family_leave(p);
+	family_leave(m, p);
 	HASH_DEL(m->processes, p);
 	vm_leave(m, p);
 	DL_DELETE(p->group->members, p);
@@ -302,7 +278,9 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 		vm_share(m, p, (pid_t)r->tgid);
 	p->shared_outside = !parent && !p->shares_vm;
 	if (parent && !p->shares_vm)
-		family_join(p, parent);
+		family_join(m, p, parent);
+	if (parent)
+		atomic_put(&p->joined_nsec, parent->joined_nsec);
 	manager_unlock(m);
 	lease_own_events(m->lease, p->tgid);
 	/* Until now its parent's clock may have gone on with the child: what it got is counted. */
@@ -341,10 +319,9 @@ void process_on_exec(struct manager *m, const struct lease_record *r)
 	if (!p)
 		return;
 	manager_wrlock(m);
-	family_leave(p);
+	family_leave(m, p);
 	vm_leave(m, p);
 	p->shared_outside = false;
-	p->share_saved = 0;
 	manager_unlock(m);
 	p->hand = 0;
 	process_check_lineage(m, p, r->events);
@@ -357,6 +334,7 @@ void process_on_exec(struct manager *m, const struct lease_record *r)
 void process_on_exit(struct manager *m, const struct lease_record *r)
 {
 	struct process *p = process_find(m, (pid_t)r->tgid);
+	struct owed_list owed;
 	struct group *g;
 
 	/* The kernel took it out, but it may have been written to since: continued, moved. */
@@ -368,8 +346,13 @@ void process_on_exit(struct manager *m, const struct lease_record *r)
 		if (x->victim == p->tgid)
 			x->victim = 0;
 	process_charge_exit(m, p, r->nsec);
+	owed = p->owed;
 	process_gone(m, p);
 	group_settle_up(m, g);
+	/* What it had of others' is free, too. */
+	for (size_t i = 0; i < owed.nr; i++)
+		if (owed.owed[i].slot && m->groups[owed.owed[i].slot])
+			group_settle_up(m, m->groups[owed.owed[i].slot]);
 }
 
 void processes_free(struct manager *m)

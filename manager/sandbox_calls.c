@@ -152,7 +152,9 @@ static const struct sandbox_call accounting[] = {
 	CALL_IF(ioctl, IOCTL_TYPE('$')), /* perf events' */
 	CALL_IF(ioctl, IS(1, NSFS_GET_PID_FROM_PIDNS)),
 	CALL_IF(ioctl, IS(1, NSFS_GET_PID_IN_PIDNS)),
-	CALL(kcmp),                      /* do two processes share their memory? */
+	CALL(capget), /* CAP_SYS_ADMIN comes into effect, and goes */
+	CALL(capset),
+	CALL(kcmp), /* do two processes share their memory? */
 	CALL(kill),
 	CALL(memfd_create), /* whose device tells shmem files */
 	CALL(perf_event_open),

@@ -32,12 +32,24 @@ uint64_t machine_usage_bytes(enum group_counter counter)
 	return kb << 10;
 }
 
+void manager_get_sources(const struct manager *m, struct manager_sources *ret)
+{
+	*ret = (struct manager_sources){
+		.bpf = lease_get_stop(m->lease) == LEASE_STOP_BPF,
+		.page_cache = lease_has_page_cache(m->lease),
+		.owners = lease_knows_owners(m->lease),
+		.frames = page_frames_are_told(),
+	};
+}
+
 static struct group_pages roster_pages(const struct roster *r)
 {
 	struct group_pages sum = {0};
 
-	for (size_t i = 0; i < r->nr_groups; i++)
-		sum.usage += r->groups[i].cache;
+	for (size_t i = 0; i < r->nr_groups; i++) {
+		sum.usage += r->groups[i].cache + r->groups[i].shmem + r->groups[i].left_pages;
+		sum.swap += r->groups[i].left_swap;
+	}
 	for (size_t i = 0; i < r->nr_members; i++) {
 		struct process_usage u;
 
@@ -63,6 +75,21 @@ static int publish(struct manager *m, uint64_t id, const struct roster *r, struc
 	return g ? 0 : -ENODEV;
 }
 
+static uint64_t with_swap_cache(struct manager *m, uint64_t id, const struct group_pages *pages)
+{
+	uint64_t cached = swap_cached_pages(m, pages->swap), limit = 0;
+	const struct group *g;
+
+	if (!cached)
+		return pages->usage;
+	manager_rdlock(m);
+	g = manager_group(m, id);
+	if (g)
+		limit = bytes_to_pages(group_hierarchical_limit(g, COUNTER_MEMORY));
+	manager_unlock(m);
+	return usage_with_swap_cache(pages->usage, cached, limit);
+}
+
 int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret)
 {
 	struct roster *roster;
@@ -82,6 +109,8 @@ int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter
 	pages = roster_pages(roster);
 	r = publish(m, id, roster, pages);
 	roster_free(roster);
+	if (!r && counter == COUNTER_MEMORY)
+		pages.usage = with_swap_cache(m, id, &pages);
 	if (!r)
 		*ret = pages_to_bytes(group_pages_sum(pages, counter));
 	return r;

@@ -6,7 +6,7 @@
  * those whose pages go there. Reclaims of a group and of one above or below it list the same
  * processes, whose hands both would move and whose shrinking both would take for what they got
  * back: they run one after the other. A kill waits for other kills alone, an attach for other
- * attaches: two threads never reclaim.
+ * attaches, a sweep for other sweeps: three threads never reclaim.
  *
  * Threads: workers are made, given jobs and ended on the loop.
  */
@@ -17,7 +17,7 @@
 #include "util/log.h"
 #include "util/util.h"
 
-#define NR_KEPT     2 /* for a kill and an attach */
+#define NR_KEPT     3 /* for a kill, an attach and a sweep */
 #define MIN_THREADS (1 + NR_KEPT)
 #define MAX_THREADS (WORKER_MAX_RECLAIMS + NR_KEPT)
 
@@ -42,7 +42,12 @@ static bool one_after_the_other(const struct job *a, const struct job *b)
 {
 	if (a->kind != b->kind)
 		return false;
-	return a->kind != JOB_RECLAIM || a->want[b->slot] || b->want[a->slot];
+	if (a->kind != JOB_RECLAIM)
+		return true;
+	for (size_t i = 0; i < STATE_MAX_GROUPS; i++)
+		if (a->touches[i] && b->touches[i])
+			return true;
+	return false;
 }
 
 /* What was submitted first goes first, among those that cannot run together. */

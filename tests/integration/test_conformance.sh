@@ -6,9 +6,6 @@
 # A limit of kernel memory, which cannot be held from user space, is what today's kernel makes of it: see test_parse_kmem.
 OTHERWISE='parse memory\.kmem\.limit_in_bytes'
 
-# A member takes along what it used before it came (README): its own program's pages, here.
-OTHERWISE+='|holding 4M anon, swappiness 0'
-
 replay() { # CLASS
 	local dir=${MEMCGFS_CONFORMANCE:-$HERE/../../../shared/conformance}
 	[ -x "$dir/golden.sh" ] || skip "no recording in $dir"
@@ -23,6 +20,7 @@ replay() { # CLASS
 }
 
 test_read() { replay read; }
+test_acct() { replay acct; }
 test_parse() { replay parse; }
 test_parse_kmem() { OTHERWISE='(?!)' KERNEL=1 replay 'parse memory\.kmem\.limit_in_bytes'; }
 test_reset() { replay reset; }
@@ -54,6 +52,7 @@ over() { # CLASS
 }
 
 test_over_read() { over read; }
+test_over_acct() { over acct; }
 test_over_parse() { over parse; }
 test_over_reset() { over reset; }
 test_over_knob() { over knob; }

@@ -127,8 +127,8 @@ test_move_out_of_a_limit() {
 	tell mover
 	expect mover "done 1"
 	eq "failcnt of the group it left" 0 "$(failcnt a)"
-	gt "usage of the group it is in" "$(usage b)" $((64 * MIB))
-	gt "max_usage of the group it is in" "$(max_usage b)" $((64 * MIB))
+	gt "usage of the group it is in" "$(usage b)" $((64 * MIB - 1))
+	gt "max_usage of the group it is in" "$(max_usage b)" $((64 * MIB - 1))
 	le "usage of the group it left" "$(usage a)" "$MIB"
 }
 

@@ -157,7 +157,7 @@ test_sizes() {
 		[ -f "$f" ] || continue
 		cat "$f" >/dev/null 2>&1 || continue # it is only written to, or listened to
 		case $f in
-		*/tasks | */cgroup.procs | */memory.*usage_in_bytes | */memory.stat | */memory.numa_stat | \
+		*/tasks | */cgroup.procs | */memory.*usage_in_bytes | */memory.stat | */memory.numa_stat | */memory.source | \
 			*/*mempressure.shrinker | */cgroup.clone_children | */notify_on_release) size=4096 ;;
 		*) size=$(wc -c <"$f") ;;
 		esac

@@ -368,6 +368,7 @@ static uint64_t faults(struct fake_process *fp, uint64_t nr, uint64_t pages_each
 		uint32_t full;
 
 		atomic_inc(&fp->rss_anon, pages_each);
+		atomic_inc(&fp->nr_touched, 1);
 		done++;
 		if (++fp->nr_faults % LEASE_PAGES || !fp->member ||
 		    (world.tick_pages && !fake_is_armed(fp)))

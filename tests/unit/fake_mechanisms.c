@@ -362,6 +362,13 @@ int process_shmem_files(pid_t pid, process_shmem_fn fn, void *userdata)
 	return 0;
 }
 
+int process_shmem_list(pid_t pid, shmem_file_fn fn, void *userdata)
+{
+	(void)fn;
+	(void)userdata;
+	return fake_by_pid(pid) ? 0 : -ESRCH;
+}
+
 int process_written_bytes(pid_t pid, uint64_t *ret)
 {
 	const struct fake_process *fp = fake_by_pid(pid);
@@ -385,8 +392,8 @@ static int fake_text(const struct fake_process *fp, const char *file, char *buf,
 			     "Name:\tfake\nState:\tS (sleeping)\nTgid:\t%d\nUid:\t%u\t%u\t%u\t%u\n",
 			     fp->pid, fp->uid, fp->uid, fp->uid, fp->uid);
 	else if (!strcmp(file, "stat"))
-		n = snprintf(buf, size, "%d (a) b)) S 1 1 1 0 -1 4194304 100 55 7 66 0 0\n",
-			     fp->pid);
+		n = snprintf(buf, size, "%d (a) b)) S 1 1 1 0 -1 4194304 %u 55 7 66 0 0\n", fp->pid,
+			     100 + fp->nr_copies + (unsigned)atomic_get(&fp->nr_touched));
 	else if (!strcmp(file, "smaps_rollup"))
 		n = snprintf(buf, size, "Rss: 1 kB\nAnonHugePages:      2048 kB\n");
 	return n;

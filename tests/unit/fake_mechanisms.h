@@ -29,6 +29,7 @@
 #define FAKE_FIRST_PID 5000000
 #define FAKE_PID_STEP  100
 
+#define FAKE_FAULTS  107        /* that each process has had from its birth */
 #define FAKE_PRIVATE UINT64_MAX /* pss_anon: nothing is shared */
 
 struct fake_process {
@@ -37,8 +38,9 @@ struct fake_process {
 	bool undying; /* a SIGKILL is counted, but it takes world_exit() to end it */
 	uint64_t alive;
 	uint64_t rss_anon, rss_file, rss_shmem, swap, locked, page_tables;
-	uint64_t pss_anon; /* its share of rss_anon */
-	uint64_t pinned;   /* of rss_anon: what no page-out takes */
+	uint64_t pss_anon;      /* its share of rss_anon */
+	uint64_t borrowed_left; /* what it still has of what it had when it was listed */
+	uint64_t pinned;        /* of rss_anon: what no page-out takes */
 	uint64_t shmem_files, written_bytes;
 	uint64_t tcp_bytes;
 	uint64_t nr_threads;
@@ -50,6 +52,8 @@ struct fake_process {
 	int oom_score_adj;
 	uid_t uid;
 	unsigned nr_faults;
+	unsigned nr_copies;  /* faults that copied a page it shared */
+	uint64_t nr_touched; /* faults that brought one; atomic */
 
 	/* Its entry in the lease map, its place in the hierarchy. */
 	bool member;
@@ -68,6 +72,8 @@ struct fake_process {
 
 struct fake_world {
 	uint64_t swap_free;
+	bool lists_pages; /* what a process has can be listed; else it takes it along */
+	uint64_t nr_share_counts;
 	uint64_t page_out_max; /* that one call gets back; 0: no such bound */
 	uint64_t tick_pages;   /* 0: nothing is charged by time */
 	bool is_short;         /* the machine, of memory: 9 % of it is available, not 10 % */
@@ -116,6 +122,11 @@ struct fake_process *fake_by_index(unsigned i); /* NULL past the last */
 struct fake_process *fake_fork(const struct fake_process *parent,
 			       pid_t pid); /* without a record; pid 0: a new one */
 void fake_die(struct fake_process *fp);    /* with its record */
+
+/* Of fp's pages those that a choice is for; *ret_listed: of these what was listed. */
+struct owner_choice;
+uint64_t fake_chosen_pages(const struct owner_choice *c, const struct fake_process *fp,
+			   uint64_t *ret_listed);
 
 /* Pages it touched, nr or less: until it was stopped. Charged as lease.bpf.c does it. */
 uint64_t world_touch(struct fake_process *fp, uint64_t nr);

@@ -136,6 +136,12 @@ static uint64_t page_out_of(struct reclaim_process *rp, uint64_t nr_pages)
 	rss = atomic_get(&fp->rss_anon);
 	take = rss - MIN(rss, atomic_get(&fp->pinned));
 	take = MIN(MIN(take, nr_pages), swap_free_pages());
+	if (rp->choose) {
+		uint64_t listed, chosen = fake_chosen_pages(rp->of, fp, &listed);
+
+		take = MIN(take, chosen);
+		atomic_inc(&fp->borrowed_left, -MIN(take, listed));
+	}
 	atomic_put(&fp->rss_anon, rss - take);
 	atomic_inc(&fp->swap, take);
 	atomic_inc(&fp->nr_paged_out, take);

@@ -118,34 +118,143 @@ static void test_move(void)
 	is_member(x, b);
 }
 
-/* It stands still all the time, and is marked so: there is no room on either side. */
+/* As the kernel has it: a page is charged to the group whose task touched it, until it is freed. */
+static void test_move_leaves(void)
+{
+	struct group *a = make("a"), *b = make("b"), *c = make("c");
+	struct fake_process *x = member_make(a, 100);
+
+	world.lists_pages = true;
+	CU_ASSERT_EQUAL(limit_set(a, 1000), 0);
+	CU_ASSERT_EQUAL(limit_set(b, 2000), 0);
+	CU_ASSERT_EQUAL(attach(b, x), 0);
+	is_member(x, b);
+	CU_ASSERT_EQUAL(usage_pages(a), 100);
+	CU_ASSERT_EQUAL(usage_pages(b), 0);
+	CU_ASSERT_EQUAL(lease_slot_get_room(NULL, a->slot), 900);
+	CU_ASSERT_EQUAL(lease_slot_get_room(NULL, b->slot), 2000 - LEASE_PAGES);
+	world_touch(x, 30);
+	CU_ASSERT_EQUAL(usage_bytes_now(b), pages_to_bytes(30));
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(100));
+	/* It frees some of what it had. */
+	x->rss_anon -= 60;
+	x->borrowed_left -= 60;
+	group_true_up(mgr, b);
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(40));
+	CU_ASSERT_EQUAL(usage_bytes_now(b), pages_to_bytes(30));
+	/* And goes on: to each what it touched there. */
+	CU_ASSERT_EQUAL(attach(c, x), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(40));
+	CU_ASSERT_EQUAL(usage_bytes_now(b), pages_to_bytes(30));
+	CU_ASSERT_EQUAL(usage_bytes_now(c), 0);
+	world_exec(x, false);
+	world_run();
+	CU_ASSERT_EQUAL(usage_bytes_now(a), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(b), 0);
+}
+
+/* A group that goes leaves what is charged to it to its parent. */
+static void test_move_then_rmdir(void)
+{
+	struct group *p = make("p"), *a = group_make(p, "a"), *b = make("b");
+	struct fake_process *x = member_make(a, 100);
+
+	world.lists_pages = true;
+	CU_ASSERT_EQUAL(attach(b, x), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(100));
+	CU_ASSERT_EQUAL(group_rmdir(mgr, p, "a"), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(100));
+	/* The next group in its place has none of it. */
+	a = group_make(p, "a");
+	CU_ASSERT_EQUAL(usage_bytes_now(a), 0);
+	group_true_up(mgr, b);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(100));
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(usage_bytes_now(p), 0);
+}
+
+/* Two of the groups it was in become one: each page counts there once, and is gone with it. */
+static void test_owners_merge(void)
+{
+	struct group *p = make("p"), *c = group_make(p, "c"), *b = make("b");
+	struct fake_process *x = member_make(c, 100);
+
+	world.lists_pages = true;
+	CU_ASSERT_EQUAL(attach(p, x), 0);
+	world_touch(x, 40);
+	CU_ASSERT_EQUAL(attach(b, x), 0);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(140));
+	CU_ASSERT_EQUAL(usage_bytes_now(c), pages_to_bytes(100));
+	CU_ASSERT_EQUAL(group_rmdir(mgr, p, "c"), 0);
+	CU_ASSERT_EQUAL(member(x)->owed.nr, 1);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(140));
+	group_true_up(mgr, b);
+	CU_ASSERT_EQUAL(usage_bytes_now(p), pages_to_bytes(140));
+	CU_ASSERT_EQUAL(group_rmdir(mgr, manager_root(mgr), "p"), 0);
+	CU_ASSERT_EQUAL(member(x)->owed.nr, 0);
+	group_true_up(mgr, b);
+	CU_ASSERT_EQUAL(usage_bytes_now(b), 0);
+	world_exit(x);
+	world_run();
+}
+
+/* What a process had before it was anybody's member is nobody's. */
+static void test_new_brings_nothing(void)
+{
+	struct group *a = make("a");
+	struct fake_process *x = world_child(1, "child"), *y;
+
+	world.lists_pages = true;
+	x->rss_anon = 100;
+	CU_ASSERT_EQUAL(attach(a, x), 0);
+	CU_ASSERT_EQUAL(usage_pages(a), 0);
+	world_touch(x, 20);
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(20));
+	/* Nor is it so with its children. */
+	y = world_fork(x, false);
+	y->borrowed_left = x->borrowed_left;
+	world_run();
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(40)); /* no pss was said: copies */
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(usage_bytes_now(a), pages_to_bytes(20));
+}
+
+/* It goes on where it comes to, since there it has nothing; should it not get there it is as
+ * before.
+ */
 static void test_move_refused(void)
 {
 	struct group *a = group_make_limited(manager_root(mgr), "a", 1000),
 		     *b = group_make_limited(manager_root(mgr), "b", 300);
 	struct fake_process *x = member_make(a, 980);
 
+	world.lists_pages = true;
 	group_set_oom_kill_disable(mgr, b, 1);
 	wait_at(a, x);
+	world.member_set_error = -ENOSPC;
+	CU_ASSERT_EQUAL(attach(b, x), -ENOSPC);
+	is_member(x, a);
+	CU_ASSERT_EQUAL(x->lease.stopped, 1);
+	CU_ASSERT_PTR_EQUAL(member(x)->waits_for, a);
+	world.member_set_error = 0;
 	world.attach_error = -EBUSY;
 	CU_ASSERT_EQUAL(attach(b, x), -EBUSY);
 	world_run();
 	is_member(x, a);
-	CU_ASSERT_EQUAL(x->lease.stopped, 1);
-	CU_ASSERT_PTR_EQUAL(member(x)->waits_for, a);
 	CU_ASSERT_PTR_NULL(b->waiters);
+	CU_ASSERT(usage_pages(a) >= 980);
+	CU_ASSERT_EQUAL(usage_pages(b), 0);
+	world_work(x, 100);
+	CU_ASSERT(stands(x));
+	CU_ASSERT_PTR_EQUAL(member(x)->waits_for, a);
 	world.attach_error = 0;
-	world.member_set_error = -ENOSPC;
-	CU_ASSERT_EQUAL(attach(b, x), -ENOSPC);
-	is_member(x, a);
-	world.member_set_error = 0;
 	CU_ASSERT_EQUAL(attach(b, x), 0);
 	is_member(x, b);
-	CU_ASSERT_EQUAL(x->lease.stopped, 1);
 	world_run();
-	CU_ASSERT(stands(x));
-	CU_ASSERT_EQUAL(limit_set(b, 2000), 0);
 	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT(usage_pages(a) >= 980);
 }
 
 /* Out of all groups: its charges are nobody's then. */
@@ -226,20 +335,25 @@ static void test_move_waiter(void)
 	CU_ASSERT_EQUAL(a->record->under_oom, 0);
 }
 
-/* Where it is now there is none either: it waits there. */
-static void test_move_waiter_to_full(void)
+/* Where it comes to it has nothing yet. */
+static void test_move_waiter_to_small(void)
 {
 	struct group *a = group_make_limited(manager_root(mgr), "a", 1000),
 		     *b = group_make_limited(manager_root(mgr), "b", 300);
 	struct fake_process *x = member_make(a, 980);
 
+	world.lists_pages = true;
 	group_set_oom_kill_disable(mgr, b, 1);
 	wait_at(a, x);
 	CU_ASSERT_EQUAL(attach(b, x), 0);
 	world_run();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(b->record->memory.failcnt, 0);
+	world_work(x, 400);
 	CU_ASSERT(stands(x));
 	CU_ASSERT_PTR_EQUAL(member(x)->waits_for, b);
 	CU_ASSERT_EQUAL(b->record->memory.failcnt, 1);
+	CU_ASSERT(usage_pages(b) <= 300);
 	CU_ASSERT_EQUAL(limit_set(b, 2000), 0);
 	CU_ASSERT_FALSE(stands(x));
 }
@@ -323,7 +437,11 @@ int main(int argc, char **argv)
 			       {"whose it is", test_target_uid},
 
 			       {"move who waits", test_move_waiter},
-			       {"move who waits to a full group", test_move_waiter_to_full},
+			       {"move who waits to a small group", test_move_waiter_to_small},
+			       {"a move leaves what was touched", test_move_leaves},
+			       {"a move, then rmdir", test_move_then_rmdir},
+			       {"owners merge", test_owners_merge},
+			       {"who is new brings nothing", test_new_brings_nothing},
 			       {"a move makes room", test_move_makes_room},
 			       {"move who waits, then rmdir", test_move_waiter_and_rmdir},
 			       {"a lease lost at exec", test_lost_lease},

@@ -142,7 +142,8 @@ static bool goes_on(const void *fp)
 	return !stands(fp);
 }
 
-/* Others do not wait with it, and it is charged to where it goes. */
+/* Others do not wait with it, and it is charged to where it goes: whose its pages are is known when
+ * it is there. */
 static void test_loop_goes_on(void)
 {
 	struct group *a = make("a"), *b = group_make_limited(manager_root(mgr), "b", 1000);
@@ -155,11 +156,14 @@ static void test_loop_goes_on(void)
 	world_run_until(goes_on, y);
 	CU_ASSERT_EQUAL(failcnt(c), 1);
 	hit_limit(x);
-	world_run_until(goes_on, x);
+	world_step();
 	CU_ASSERT_EQUAL(failcnt(b), 1);
+	CU_ASSERT(stands(x));
 	CU_ASSERT_EQUAL(w.nr_done, 0);
 	CU_ASSERT_EQUAL(let_kernel_go_on(&w), 0);
+	world_run_until(goes_on, x);
 	is_member(x, b);
+	CU_ASSERT_EQUAL(x->nr_kills, 0);
 }
 
 /* One after the other, in order; the last word counts. */

@@ -437,8 +437,8 @@ static void test_swappiness_0(void)
 }
 
 /*
- * Big processes that share pages are over the limit by RSS, but not by share: found out by a
- * worker, and then known.
+ * Of big processes that share pages each fault may have been a copy: over the limit by that, but
+ * not by their page tables. Found out by a worker, and then known.
  */
 static void test_share_by_worker(void)
 {
@@ -449,9 +449,14 @@ static void test_share_by_worker(void)
 	y = world_fork(x, false);
 	world_run();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(member(y));
-	x->pss_anon = y->pss_anon = 10000;
+	/* At first all is the parent's. */
 	group_true_up(mgr, a);
-	CU_ASSERT_EQUAL(usage_pages(a), 40000);
+	CU_ASSERT_EQUAL(usage_pages(a), 20000);
+	x->pss_anon = y->pss_anon = 10000;
+	y->nr_copies = 16000;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(a->usage, 36000 + FAKE_FAULTS);
+	CU_ASSERT_EQUAL(usage_pages(a), 20000);
 	world_touch(y, 16);
 	CU_ASSERT(stands(y));
 	world_run();

@@ -80,14 +80,14 @@ static void test_exec(void)
 
 	world_run();
 	member(y)->hand = 4096;
-	member(y)->share_saved = 7;
+	member(y)->saved = 7;
 	world_exec(y, false);
 	world_touch(y, 40);
 	y->pss_anon = 1; /* nobody asks for it now */
 	world_run();
 	CU_ASSERT_EQUAL(usage_now(a), 140);
 	CU_ASSERT_EQUAL(member(y)->hand, 0);
-	CU_ASSERT_EQUAL(member(y)->share_saved, 0);
+	CU_ASSERT_EQUAL(member(y)->saved, 0);
 	CU_ASSERT_PTR_EQUAL(member(y)->group, a);
 }
 
@@ -125,17 +125,6 @@ static void test_vfork_orphan(void)
 	world_run();
 	CU_ASSERT_EQUAL(usage_now(a), 100);
 	CU_ASSERT_EQUAL(mgr->nr_shares_vm, 0);
-}
-
-/* Shared memory that is mapped is counted by share too. */
-static void test_shmem_by_share(void)
-{
-	struct group *a = group_make(manager_root(mgr), "a");
-	struct fake_process *x = member_make(a, 100);
-
-	x->rss_shmem = 40;
-	x->pss_anon = 80;
-	CU_ASSERT_EQUAL(usage_now(a), 120);
 }
 
 static void test_exit(void)
@@ -329,7 +318,6 @@ int main(int argc, char **argv)
 			       {"exec", test_exec},
 			       {"vfork", test_vfork},
 			       {"vfork child left alone", test_vfork_orphan},
-			       {"shared memory", test_shmem_by_share},
 			       {"exit", test_exit},
 			       {"a short life", test_short_life},
 			       {"discovered", test_discover},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * accuracy WORKLOAD [ARGUMENT]...: a process that uses memory in a known way and stands still while
+ * workload WORKLOAD [ARGUMENT]...: a process that uses memory in a known way and stands still while
  * somebody looks at what it is charged for. It joins its group, the tasks files in $GROUP with ":"
  * in between, before it allocates; $OTHER is a second group for those that move or fork there. At
  * each point to look at it says "ready" and waits for a line.
@@ -12,7 +12,7 @@
 #include <sys/shm.h>
 #include <sys/wait.h>
 
-#include "../tests/integration/helpers/helper.h"
+#include "helper.h"
 
 #define BLOCK_BYTES  (64UL << 10) /* of one read or write */
 #define HUGE_BYTES   (2 * MIB)
@@ -481,5 +481,5 @@ int main(int argc, char **argv)
 		end_children();
 		return 0;
 	}
-	errx(2, "usage: accuracy WORKLOAD [ARGUMENT]...");
+	errx(2, "usage: workload WORKLOAD [ARGUMENT]...");
 }
