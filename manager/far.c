@@ -116,16 +116,15 @@ void process_arm_late(struct manager *m, struct process *p)
 
 /* Its parent's events are its own, if they were all there when it was forked: it inherits them some
  * time before it is seen. */
-void process_inherit_faults(struct manager *m, struct process *p, const struct process *parent,
+void process_inherit_faults(struct process *p, const struct process *parent,
 			    const struct lease_record *r)
 {
-	if (parent && parent->faults && r->events & LEASE_EVENT_BIT(LEASE_FAULTS) &&
-	    parent->faults_nsec < r->nsec) {
-		p->faults = parent->faults;
-		p->faults->nr_live++;
-		p->faults_nsec = r->nsec;
-	}
-	process_arm_late(m, p);
+	if (!parent || !parent->faults || !(r->events & LEASE_EVENT_BIT(LEASE_FAULTS)) ||
+	    parent->faults_nsec >= r->nsec)
+		return;
+	p->faults = parent->faults;
+	p->faults->nr_live++;
+	p->faults_nsec = r->nsec;
 }
 
 static void group_rearm(struct manager *m, struct group *top)

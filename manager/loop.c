@@ -303,6 +303,8 @@ static int manager_start(struct manager *m)
 	if (r >= 0)
 		r = worker_new(m, &m->worker);
 	if (r >= 0)
+		r = status_file_ended(&m->ended);
+	if (r >= 0)
 		r = thresholds_new(m);
 	if (r >= 0)
 		r = deadlines_new(m);
@@ -383,6 +385,7 @@ struct manager *manager_free(struct manager *m)
 	pthread_rwlock_destroy(&m->lock);
 	pthread_mutex_destroy(&m->requests_lock);
 	free(m->adopted);
+	status_file_put(m->ended);
 	mapped_free(m->mapped);
 	free(m);
 	return NULL;

@@ -225,6 +225,7 @@ struct manager {
 	struct process *processes;              /* shape: by tgid */
 	unsigned nr_moves;                      /* shape: of processes, from group to group */
 	struct lineage *adopted;                /* of what an earlier server armed */
+	struct status_file *ended;              /* status_file_ended() */
 	struct process *stops;                  /* records not yet acted on, by wait_next */
 	struct worker *worker;
 	struct attach *attaches;                         /* the first is under way */
@@ -363,7 +364,7 @@ void far_init(struct manager *m);
 /* The events that every member has. */
 unsigned group_base_events(const struct manager *m);
 /* p was forked, or came into its group: fault events if its group wants them. */
-void process_inherit_faults(struct manager *m, struct process *p, const struct process *parent,
+void process_inherit_faults(struct process *p, const struct process *parent,
 			    const struct lease_record *r);
 void process_rearm(struct manager *m, struct process *p);
 /* The same for one that its group did not know, or could not arm: counted, if it was armed now. */
@@ -424,6 +425,8 @@ int group_tcp_bytes(struct manager *m, uint64_t id, uint64_t *ret); /* published
 
 /* ---- status_file.c: any thread ---- */
 int status_file_open(pid_t tgid, struct status_file **ret); /* 0, -ESRCH, -errno */
+/* Of a process that ended before it could be opened: empty, as it is when a process has gone. */
+int status_file_ended(struct status_file **ret); /* 0, -errno */
 struct status_file *status_file_get(struct status_file *f);
 struct status_file *status_file_put(struct status_file *f); /* NULL-safe, returns NULL */
 

@@ -55,13 +55,16 @@ static void vm_leave(struct manager *m, struct process *p)
 	}
 }
 
-struct process *process_new(struct manager *m, pid_t tgid, struct group *g, struct lineage *lineage)
+/* Takes status over. */
+static struct process *process_add(struct manager *m, pid_t tgid, struct group *g,
+				   struct lineage *lineage, struct status_file *status)
 {
 	struct process *p = calloc(1, sizeof(*p));
-	int error;
 
-	if (!p)
+	if (!p) {
+		status_file_put(status);
 		return NULL;
+	}
 	p->tgid = tgid;
 	p->group = g;
 	p->lineage = lineage;
@@ -69,14 +72,8 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g, stru
 	p->nr_threads = 1;
 	p->born_usec = p->shmem_looked = now_usec();
 	p->shared_outside = true;
-	error = status_file_open(tgid, &p->status);
-	if (error || p->status->fd > m->max_status_fd) {
-		status_file_put(p->status);
-		free(p);
-		errno = error == -ESRCH ? ESRCH : ENOSPC;
-		return NULL;
-	}
-	p->status_fd = p->status->fd;
+	p->status = status;
+	p->status_fd = status->fd;
 	if (lineage)
 		lineage->nr_live++;
 	manager_wrlock(m);
@@ -84,6 +81,19 @@ struct process *process_new(struct manager *m, pid_t tgid, struct group *g, stru
 	DL_APPEND(g->members, p);
 	manager_unlock(m);
 	return p;
+}
+
+struct process *process_new(struct manager *m, pid_t tgid, struct group *g, struct lineage *lineage)
+{
+	struct status_file *status = NULL;
+	int error = status_file_open(tgid, &status);
+
+	if (error || status->fd > m->max_status_fd) {
+		status_file_put(status);
+		errno = error == -ESRCH ? ESRCH : ENOSPC;
+		return NULL;
+	}
+	return process_add(m, tgid, g, lineage, status);
 }
 
 void process_move(struct manager *m, struct process *p, struct group *g)
@@ -256,6 +266,23 @@ static void process_check_lineage(struct manager *m, struct process *p, unsigned
 }
 
 /*
+ * A child that has ended already, as a daemon's first one does, is a member until its exit record
+ * all the same: its own children are of its family, and their events of its lineage.
+ */
+static struct process *process_born(struct manager *m, struct group *g, struct process *parent,
+				    const struct lease_record *r)
+{
+	struct lineage *lineage = parent ? parent->lineage : m->adopted;
+	struct process *p = process_new(m, (pid_t)r->child, g, lineage);
+
+	if (!p && errno == ESRCH && parent)
+		p = process_add(m, (pid_t)r->child, g, lineage, status_file_get(m->ended));
+	else if (!p && errno == ENOSPC)
+		process_hold(m, (pid_t)r->child, false);
+	return p;
+}
+
+/*
  * A child's group is what the lease map gave it at its birth. While its parent is being attached
  * that may be ahead of the kernel's membership; group_attach() sets that right.
  */
@@ -267,12 +294,9 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 
 	if (!g || process_is_known(m, (pid_t)r->child))
 		return;
-	p = process_new(m, (pid_t)r->child, g, parent ? parent->lineage : m->adopted);
-	if (!p) {
-		if (errno == ENOSPC)
-			process_hold(m, (pid_t)r->child, false);
-		return; /* else gone already: its exit record finds nothing */
-	}
+	p = process_born(m, g, parent, r);
+	if (!p)
+		return;
 	manager_wrlock(m);
 	if (r->shares_vm)
 		vm_share(m, p, (pid_t)r->tgid);
@@ -282,12 +306,17 @@ void process_on_fork(struct manager *m, const struct lease_record *r)
 	if (parent)
 		atomic_put(&p->joined_nsec, parent->joined_nsec);
 	manager_unlock(m);
+	process_inherit_faults(p, parent, r);
+	if (p->status == m->ended) {
+		process_charge_birth(m, p, r->nsec);
+		return;
+	}
 	lease_own_events(m->lease, p->tgid);
 	/* Until now its parent's clock may have gone on with the child: what it got is counted. */
 	if (parent && m->tick_pages)
 		process_recount(m, parent, NULL);
 	process_check_lineage(m, p, r->events);
-	process_inherit_faults(m, p, parent, r);
+	process_arm_late(m, p);
 	process_charge_birth(m, p, r->nsec);
 	/* The table was full: the one place where the kernel could not do it itself. */
 	if (lease_member_get(m->lease, p->tgid, &member) &&

@@ -4,6 +4,9 @@
  * and its number nothing else. The manager opens it; readers keep it open while they read. Any
  * thread.
  */
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "manager/manager_private.h"
 #include "util/util.h"
 
@@ -18,6 +21,24 @@ int status_file_open(pid_t tgid, struct status_file **ret)
 	if (fd < 0) {
 		free(f);
 		return fd;
+	}
+	*f = (struct status_file){.fd = fd, .nr_users = 1};
+	*ret = f;
+	return 0;
+}
+
+int status_file_ended(struct status_file **ret)
+{
+	struct status_file *f = malloc(sizeof(*f));
+	int fd = memfd_create("memcgfs-ended", MFD_CLOEXEC);
+
+	if (!f || fd < 0) {
+		int r = f ? -errno : -ENOMEM;
+
+		free(f);
+		if (fd >= 0)
+			close(fd);
+		return r;
 	}
 	*f = (struct status_file){.fd = fd, .nr_users = 1};
 	*ret = f;

@@ -314,6 +314,14 @@ __attribute__((no_sanitize_address)) long syscall(long number, ...)
 
 /* ---- what /proc tells ---- */
 
+/* status_file_ended(): no process's. */
+static bool is_empty_file(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !st.st_size;
+}
+
 int process_usage_read(int fd, struct process_usage *ret)
 {
 	const struct fake_process *fp;
@@ -321,6 +329,8 @@ int process_usage_read(int fd, struct process_usage *ret)
 	if (world.on_usage_read)
 		world.on_usage_read();
 	fp = by_fd(fd);
+	if (!fp && is_empty_file(fd))
+		return -ESRCH;
 	if (!fp)
 		abort(); /* a descriptor that was closed, or given to something else */
 	if (!atomic_get(&fp->alive))

@@ -156,6 +156,34 @@ static void test_short_life(void)
 	CU_ASSERT_FALSE(process_shares_pages(member(x)));
 }
 
+/*
+ * A daemon's first child has ended before it could be looked at: the second one is of the family,
+ * and has its events when all that were before it have gone.
+ */
+static void test_fork_of_ended(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 1000);
+	struct fake_process *x = member_make(a, 100), *y, *z;
+
+	CU_ASSERT_EQUAL_FATAL(process_renew_lineage(mgr, member(x)), 0);
+	y = world_fork(x, false);
+	z = world_fork(y, false);
+	world_exit(y);
+	world_run();
+	CU_ASSERT_PTR_NULL(member(y));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(z));
+	CU_ASSERT_PTR_EQUAL(member(z)->family, member(x)->family);
+	CU_ASSERT_FALSE(member(z)->shared_outside);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(member(z)->lineage);
+	CU_ASSERT_PTR_EQUAL(member(z)->lineage, member(x)->lineage);
+	CU_ASSERT_EQUAL(member(z)->lineage->nr_live, 2);
+	CU_ASSERT_EQUAL(nr_members(a), 2);
+	world_exit(x);
+	world_run();
+	CU_ASSERT_EQUAL(member(z)->lineage->nr_live, 1);
+	CU_ASSERT_EQUAL(usage_now(a), 100);
+}
+
 /* ---- records that were lost ---- */
 
 static void test_discover(void)
@@ -320,6 +348,7 @@ int main(int argc, char **argv)
 			       {"vfork child left alone", test_vfork_orphan},
 			       {"exit", test_exit},
 			       {"a short life", test_short_life},
+			       {"a child of who has ended", test_fork_of_ended},
 			       {"discovered", test_discover},
 			       {"a stop that nobody was told of", test_stop_untold},
 			       {"nobody's records", test_nobody},
