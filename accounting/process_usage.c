@@ -15,7 +15,7 @@
 /* Enough where nobody is in hundreds of groups. */
 #define STATUS_USUAL_BYTES 4096
 
-enum field_type { FIELD_KB, FIELD_HEX, FIELD_DECIMAL, FIELD_CHAR };
+enum field_type { FIELD_KB, FIELD_HEX, FIELD_DECIMAL, FIELD_SUM, FIELD_CHAR };
 
 struct field {
 	const char *key;
@@ -42,6 +42,8 @@ static const struct field status_fields[] = {
 	FIELD("SigBlk:", FIELD_HEX, signals_blocked),
 	FIELD("SigIgn:", FIELD_HEX, signals_ignored),
 	FIELD("SigCgt:", FIELD_HEX, signals_caught),
+	FIELD("voluntary_ctxt_switches:", FIELD_SUM, nr_switches),
+	FIELD("nonvoluntary_ctxt_switches:", FIELD_SUM, nr_switches),
 };
 
 _Static_assert(sizeof(pid_t) == sizeof(uint32_t), "FIELD_DECIMAL is 32 bits wide");
@@ -77,7 +79,18 @@ static void field_set(const struct field *f, const char *value, struct process_u
 		memcpy(to, &small, sizeof(small));
 		return;
 	}
-	number = f->type == FIELD_KB ? parse_kb(value) : parse_number(value, 16);
+	switch (f->type) {
+	case FIELD_KB:
+		number = parse_kb(value);
+		break;
+	case FIELD_SUM:
+		memcpy(&number, to, sizeof(number));
+		number += parse_number(value, 10);
+		break;
+	default:
+		number = parse_number(value, 16);
+		break;
+	}
 	memcpy(to, &number, sizeof(number));
 }
 
@@ -112,8 +125,11 @@ int process_usage_parse(const char *text, struct process_usage *ret)
 	for (const char *line = text; *line; line = next_line(line)) {
 		for (size_t i = 0; i < ARRAY_SIZE(status_fields); i++) {
 			const struct field *f = &status_fields[i];
-			size_t len = strlen(f->key);
+			size_t len;
 
+			if (*line != *f->key)
+				continue;
+			len = strlen(f->key);
 			if (strncmp(line, f->key, len) != 0)
 				continue;
 			field_set(f, line + len, &u);

@@ -31,6 +31,7 @@ struct process_usage {
 	uint64_t signals_caught;  /* SigCgt */
 	uint64_t signals_blocked; /* SigBlk of the main thread */
 	pid_t tracer;             /* TracerPid, 0 for none */
+	uint64_t nr_switches;     /* of the main thread, away from a CPU */
 };
 
 /* Open /proc/PID/status; the descriptor stays bound to this process even when the pid is reused. fd

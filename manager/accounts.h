@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What members' memory comes to, where it is not simply their resident sets: families and borrowed
- * pages, shared memory, who came to rest, mapped pages, the swap cache. Sizes in pages. Thread: the manager's loop, but for what is marked. Included by
- * manager_private.h.
+ * pages, shared memory, who came to rest, mapped pages, the swap cache. Sizes in pages. Thread: the
+ * manager's loop, but for what is marked. Included by manager_private.h.
  */
 #ifndef MEMCGFS_ACCOUNTS_H
 #define MEMCGFS_ACCOUNTS_H
@@ -41,9 +41,10 @@ bool family_is_swept(const struct process *p);
 /* Nothing of what it has now counts in its group with it. */
 void process_save_all(struct process *p, const struct process_usage *u, uint64_t faults);
 void process_set_shared_outside(struct manager *m, struct process *p, bool shared);
+/* To look at p's page table. */
 struct share_member process_share_member(const struct process *p);
-/* The same for a look whose result p is to have. */
-struct share_member process_share_begin(const struct process *p);
+/* Right before a look whose result it is to have. Any thread. */
+void share_begin(struct share_member *x, int status_fd);
 /* What is saved with p, less so many pages that it may have copied since. */
 void process_set_share(struct process *p, uint64_t saved, uint64_t nr_copies);
 /* What is known: found. */

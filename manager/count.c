@@ -79,6 +79,21 @@ uint64_t process_view_kmem(const struct process_view *v, const struct process_us
 	return stacks + (v->shares_vm ? 0 : u->page_tables);
 }
 
+/*
+ * A thread that is off its CPU twice, and was not switched away from it in between, did not run:
+ * it had no page fault, and wrote nothing. Of several threads only the first one's switches are
+ * told here.
+ */
+static void look_if_it_ran(struct process *p, const struct process_usage *u)
+{
+	bool running = u->state == 'R';
+
+	p->ran = running || p->was_running || u->nr_threads > 1 || p->nr_threads > 1 ||
+		 u->nr_switches != p->nr_switches;
+	p->was_running = running;
+	p->nr_switches = u->nr_switches;
+}
+
 static bool count(struct manager *m, struct process *p, bool exact)
 {
 	struct process_view v;
@@ -92,11 +107,12 @@ static bool count(struct manager *m, struct process *p, bool exact)
 		p->swap = p->kmem = 0;
 		return false;
 	}
+	look_if_it_ran(p, &u);
 	p->nr_threads = u.nr_threads;
 	p->resident = u.rss_anon + u.rss_shmem + u.rss_file;
 	u_anon = u.rss_anon;
 	atomic_put(&p->anon, u_anon);
-	if (p->may_have_written || p->shmem_due || process_may_have_shmem(m, p, &u))
+	if (p->may_have_written || p->shmem_due || (p->ran && process_may_have_shmem(m, p, &u)))
 		process_look_at_shmem(m, p, &u);
 	p->may_have_written = false;
 	if ((process_is_entangled(p) || p->moving) && !p->shares_vm)

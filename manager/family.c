@@ -52,6 +52,7 @@ void process_set_share(struct process *p, uint64_t saved, uint64_t nr_copies)
 	}
 	atomic_put(&p->saved, saved);
 	p->nr_copies = nr_copies;
+	p->has_noted = false;
 	if (f) {
 		f->nr_saved += saved;
 		f->nr_copies += copies_left_to_others(p);
@@ -251,6 +252,7 @@ struct share_member process_share_member(const struct process *p)
 	return (struct share_member){
 		.pid = p->tgid,
 		.slot = p->group->slot,
+		.anon = atomic_get(&p->anon),
 		.borrowed = p->borrowed,
 		.alone = !process_shares_pages(p),
 		.proportional = p->shared_outside,
@@ -264,15 +266,14 @@ void process_set_shared_outside(struct manager *m, struct process *p, bool share
 	manager_unlock(m);
 }
 
-struct share_member process_share_begin(const struct process *p)
+void share_begin(struct share_member *x, int status_fd)
 {
-	struct share_member x = process_share_member(p);
 	struct process_usage u;
 
 	/* In this order: what is touched in between counts as a copy. */
-	x.faults = process_faults(p->tgid);
-	x.anon = process_usage_read(p->status_fd, &u) ? p->anon : u.rss_anon;
-	return x;
+	x->faults = process_faults(x->pid);
+	if (!process_usage_read(status_fd, &u))
+		x->anon = u.rss_anon;
 }
 
 uint64_t copies_since(pid_t tgid, uint64_t faults_seen, uint64_t anon_seen, uint64_t anon)
@@ -290,9 +291,13 @@ static uint64_t process_copies(const struct process *p, uint64_t anon)
 	return copies_since(p->tgid, p->faults_seen, p->anon_seen, anon);
 }
 
+/* None since the last time, if it did not run. */
 static void process_note_copies(struct process *p)
 {
+	if (!p->ran && p->has_noted)
+		return;
 	process_set_share(p, p->saved, process_copies(p, p->anon));
+	p->has_noted = true;
 }
 
 /*
@@ -350,11 +355,15 @@ static struct share_member *family_members(const struct process *p, size_t *ret_
 	if (!members)
 		return NULL;
 	if (!p->family) {
-		members[0] = process_share_begin(p);
+		members[0] = process_share_member(p);
+		share_begin(&members[0], p->status_fd);
 		return members;
 	}
 	DL_FOREACH2(p->family->processes, x, family_next)
-	members[i++] = process_share_begin(x);
+	{
+		members[i] = process_share_member(x);
+		share_begin(&members[i++], x->status_fd);
+	}
 	return members;
 }
 

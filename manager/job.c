@@ -86,7 +86,7 @@ static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
 
 static void job_add_share(struct job *j, struct process *p)
 {
-	j->share[j->nr_share] = process_share_begin(p);
+	j->share[j->nr_share] = process_share_member(p);
 	borrowed_get(p->borrowed);
 	j->share_of[j->nr_share++] = (struct job_share){
 		.at = j->nr,
@@ -129,8 +129,11 @@ static void job_add_chosen(struct job *j, struct process *p, struct owner_choice
 	j->list[j->nr - 1].of = choice;
 }
 
-/* Of who brought pages along only those are of use that its group is charged for. */
-static void add_members(struct job *j, struct group *g)
+/*
+ * Of who brought pages along only those are of use that its group is charged for. looks: what may
+ * be counted twice would be enough.
+ */
+static void add_members(struct job *j, struct group *g, bool looks)
 {
 	struct process *p;
 
@@ -144,7 +147,7 @@ static void add_members(struct job *j, struct group *g)
 			continue;
 		}
 		/* Below that a look costs no more than the page-out it may save. */
-		if (process_is_entangled(p) && family_is_big(p))
+		if (looks && process_is_entangled(p) && family_is_big(p))
 			job_add_share(j, p);
 		choice = p->borrowed ? owner_choice_new(p->borrowed, j->want, true, &j->walk)
 				     : NULL;
@@ -217,7 +220,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		j->want[g->slot] = j->touches[g->slot] = true;
 		j->cache += g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
-		add_members(j, g);
+		add_members(j, g, top->doubt >= nr_pages);
 	}
 	if (left)
 		add_owing(m, j);
@@ -337,6 +340,13 @@ bool job_take_shares(struct manager *m, struct job *j, bool whole)
 
 /* ---- on a worker ---- */
 
+static int look_at_shares(struct job *j)
+{
+	for (size_t i = 0; i < j->nr_share; i++)
+		share_begin(&j->share[i], j->list[j->share_of[i].at].proc_fd);
+	return share_count(j->share, j->nr_share);
+}
+
 /*
  * Big families: what is over the limit by what is surely saved may not be so by their page tables.
  * Pages saved beyond what the group's count left out already.
@@ -345,7 +355,7 @@ static uint64_t look_at_families(struct job *j)
 {
 	uint64_t sum = 0;
 
-	if (!j->nr_share || share_count(j->share, j->nr_share))
+	if (!j->nr_share || look_at_shares(j))
 		return 0;
 	for (size_t i = 0; i < j->nr_share; i++) {
 		uint64_t known = j->share_of[i].counted;
@@ -380,14 +390,10 @@ static void look_after(struct job *j)
 {
 	for (size_t i = 0; i < j->nr; i++) {
 		struct job_target *t = &j->target[i];
-		struct process_usage u;
 
 		if (!t->looks_after || !j->list[i].nr_paged_out)
 			continue;
-		t->found.faults = process_faults(j->list[i].pid);
-		if (process_usage_read(j->list[i].proc_fd, &u))
-			continue;
-		t->found.anon = u.rss_anon;
+		share_begin(&t->found, j->list[i].proc_fd);
 		share_count(&t->found, 1);
 	}
 }
@@ -439,7 +445,7 @@ static void sweep(struct job *j)
 {
 	uint64_t begin = cpu_usec();
 
-	j->error = share_count(j->share, j->nr_share);
+	j->error = look_at_shares(j);
 	j->sweep_usec = cpu_usec() - begin;
 }
 

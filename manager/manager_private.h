@@ -76,12 +76,15 @@ struct process {
 
 	/* As last counted. */
 	uint64_t pages;    /* that count against limits */
-	uint64_t anon;     /* RssAnon */
+	uint64_t anon;     /* RssAnon; atomic */
 	uint64_t resident; /* RssAnon + RssFile + RssShmem */
 	uint64_t swap;
 	uint64_t kmem; /* page tables and kernel stacks */
 	uint32_t nr_threads;
 	bool active;               /* since the count before: running, or other pages */
+	bool ran;                  /* since then; its only thread surely did not if it is false */
+	bool was_running;          /* then */
+	uint64_t nr_switches;      /* until then */
 	uint64_t shmem_seen;       /* of RssShmem what is charged by file; atomic */
 	uint64_t rss_shmem_looked; /* RssShmem when files were last looked for */
 	uint64_t joined_nsec;      /* CLOCK_REALTIME: since when it is charged where it is */
@@ -102,7 +105,8 @@ struct process {
 	uint64_t faults_seen;   /* page faults until then, atomic, */
 	uint64_t anon_seen;     /* RssAnon then, atomic, */
 	unsigned look_nr;       /* and how manieth look that was */
-	uint64_t nr_copies;     /* and copies of shared pages it may have made since */
+	uint64_t nr_copies;     /* and copies of shared pages it may have made since, */
+	bool has_noted;         /* as was looked for after that */
 	uint64_t unmaps_usec;   /* since when looks find too little of it; 0: they do not */
 	bool unsettled;         /* is in manager.unsettled */
 	bool last_look;         /* nothing changed but perhaps its shared memory */

@@ -16,10 +16,13 @@
 #include "util/util.h"
 
 /*
- * Files are looked for again once a process has written this much more, or after this time
- * (fallocate(2) writes nothing); what is not cheap, for a hundredth of the time at most.
+ * Files are looked for again once a process has written this much more, shows so many pages more or
+ * less, or after this time (fallocate(2) writes nothing); what is not cheap, for a hundredth of the
+ * time at most. A look takes 150 us, and who was forked has soon touched a page or two that its
+ * parent brought: that can wait until it has come to rest.
  */
 #define WRITTEN_STEP_BYTES (256 << 10)
+#define SHOWN_STEP_PAGES   16
 #define SHMEM_LOOK_USEC    1000000
 #define SHMEM_CHEAP_USEC   100
 #define SHMEM_COST_FACTOR  100
@@ -230,6 +233,11 @@ static void look_at_unmapped(struct process *p)
 
 /* ---- when ---- */
 
+static uint64_t shown_since(const struct process *p, const struct process_usage *u)
+{
+	return MAX(u->rss_shmem, p->rss_shmem_looked) - MIN(u->rss_shmem, p->rss_shmem_looked);
+}
+
 static bool look_is_due(const struct manager *m, struct process *p, const struct process_usage *u,
 			uint64_t written, uint64_t now)
 {
@@ -237,7 +245,7 @@ static bool look_is_due(const struct manager *m, struct process *p, const struct
 		return true;
 	if (!lease_has_page_cache(m->lease))
 		return p->shmem_files;
-	return u->rss_shmem != p->rss_shmem_looked || (p->has_shmem && written != p->written);
+	return shown_since(p, u) >= SHOWN_STEP_PAGES || (p->has_shmem && written != p->written);
 }
 
 void process_look_at_shmem(struct manager *m, struct process *p, const struct process_usage *u)
@@ -247,6 +255,8 @@ void process_look_at_shmem(struct manager *m, struct process *p, const struct pr
 	if (process_written_bytes(p->tgid, &written) ||
 	    (!p->shmem_due && !look_is_due(m, p, u, written, now))) {
 		p->shmem_due = false;
+		if (shown_since(p, u))
+			process_unsettle(m, p);
 		return;
 	}
 	p->shmem_due = now < MAX(p->shmem_not_before, m->shmem_not_before);

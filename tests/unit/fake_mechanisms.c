@@ -324,6 +324,7 @@ static bool is_empty_file(int fd)
 
 int process_usage_read(int fd, struct process_usage *ret)
 {
+	static uint64_t nr_reads;
 	const struct fake_process *fp;
 
 	if (world.on_usage_read)
@@ -335,6 +336,7 @@ int process_usage_read(int fd, struct process_usage *ret)
 		abort(); /* a descriptor that was closed, or given to something else */
 	if (!atomic_get(&fp->alive))
 		return -ESRCH;
+	atomic_inc(&nr_reads, 1);
 	*ret = (struct process_usage){
 		.rss_anon = atomic_get(&fp->rss_anon),
 		.rss_file = atomic_get(&fp->rss_file),
@@ -347,6 +349,7 @@ int process_usage_read(int fd, struct process_usage *ret)
 		.state = atomic_get(&fp->stopped) ? 'T' : (atomic_get(&fp->runs) ? 'R' : 'S'),
 		.signals_pending = atomic_get(&fp->pending),
 		.signals_caught = atomic_get(&fp->caught),
+		.nr_switches = atomic_get(&fp->sleeps) ? 0 : atomic_get(&nr_reads),
 	};
 	return 0;
 }

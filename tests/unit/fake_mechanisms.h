@@ -45,6 +45,7 @@ struct fake_process {
 	uint64_t tcp_bytes;
 	uint64_t nr_threads;
 	uint64_t runs;            /* state R */
+	uint64_t sleeps;          /* it does not run between two looks; else it may have */
 	uint64_t stopped;         /* by whomever */
 	bool lands_late;          /* its stop is on its way */
 	bool unanswered;          /* by its lease, and no server heard of it */

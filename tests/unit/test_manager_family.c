@@ -59,6 +59,34 @@ static void test_doubt(void)
 	CU_ASSERT_EQUAL(a->usage, BIG + FAKE_FAULTS + 7500);
 }
 
+/* Who did not run since it was last counted has copied nothing, and is not asked. */
+static void test_asleep(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 100000);
+	struct fake_process *y = world_fork(member_make(a, BIG), false);
+	uint64_t usage;
+
+	world_run();
+	y->sleeps = 1;
+	group_true_up(mgr, a);
+	group_true_up(mgr, a);
+	usage = a->usage;
+	y->nr_copies = 500; /* which does not happen */
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(a->usage, usage);
+	y->sleeps = 0;
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(a->usage, usage + 500);
+	/* After a look at its page table it is asked in any case. */
+	y->sleeps = 1;
+	group_true_up(mgr, a);
+	process_share_set(mgr, member(y),
+			  &(struct share_member){.saved = BIG, .faults = FAKE_FAULTS, .anon = BIG},
+			  false);
+	group_true_up(mgr, a);
+	CU_ASSERT_EQUAL(member(y)->nr_copies, 500);
+}
+
 /* What counted with the parent counts with the child when that has gone. */
 static void test_hand_over(void)
 {
@@ -128,6 +156,7 @@ static void test_settle(void)
 int main(int argc, char **argv)
 {
 	CU_TestInfo tests[] = {{"found by a sweep", test_sweep},
+			       {"asleep", test_asleep},
 			       {"what may have been copied", test_doubt},
 			       {"who goes hands over", test_hand_over},
 			       {"a family ends while it is swept", test_ends_while_swept},

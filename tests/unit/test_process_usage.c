@@ -31,9 +31,12 @@ static void test_parse(void)
 				    "VmSwap:\t      16 kB\nThreads:\t3\n"
 				    "SigPnd:\tffffffffffffffff\nShdPnd:\t0000000000040000\n"
 				    "SigBlk:\t0000000000010000\nSigIgn:\t0000000000000004\n"
-				    "SigCgt:\tfffffffe7ffbfeff\nCapInh:\t0000000000000000\n",
+				    "SigCgt:\tfffffffe7ffbfeff\nCapInh:\t0000000000000000\n"
+				    "voluntary_ctxt_switches:\t150\n"
+				    "nonvoluntary_ctxt_switches:\t545\n",
 				    &u),
 		0);
+	CU_ASSERT_EQUAL(u.nr_switches, 695);
 	CU_ASSERT_EQUAL(u.state, 'T');
 	CU_ASSERT_EQUAL(u.tracer, 42);
 	CU_ASSERT_EQUAL(u.rss_anon, 400 * 1024 / page_size());
