@@ -118,7 +118,7 @@ tell() { # NAME [LINE]
 hear() { # NAME [SECONDS]: the next line into HEARD; 1 when it does not come, or the helper dies first
 	local end=$((SECONDS + ${2:-30} + 1)) part last=''
 	HEARD=
-	until read -rt 0.02 -u "${TALK_OUT[$1]}" part; do
+	until IFS= read -rt 0.02 -u "${TALK_OUT[$1]}" part; do
 		HEARD+=$part # a line can come in pieces
 		[ -z "$last" ] || return 1
 		! gone "${TALK_PID[$1]}" || last=1 # what it said before it died is still to be read
