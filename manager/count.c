@@ -112,7 +112,7 @@ static bool count(struct manager *m, struct process *p, bool exact)
 	p->resident = u.rss_anon + u.rss_shmem + u.rss_file;
 	u_anon = u.rss_anon;
 	atomic_put(&p->anon, u_anon);
-	if (p->may_have_written || p->shmem_due || (p->ran && process_may_have_shmem(m, p, &u)))
+	if (p->may_have_written || p->shmem_due || process_may_have_shmem(m, p, &u))
 		process_look_at_shmem(m, p, &u);
 	p->may_have_written = false;
 	if ((process_is_entangled(p) || p->moving) && !p->shares_vm)

@@ -130,9 +130,21 @@ static void job_add_chosen(struct job *j, struct process *p, struct owner_choice
 }
 
 /*
- * Of who brought pages along only those are of use that its group is charged for. looks: what may
- * be counted twice would be enough.
+ * Big families are looked at first if what is in doubt would be enough: nothing need be got back
+ * then, and nobody be killed.
  */
+static bool doubt_is_enough(struct manager *m, const struct group *top, uint64_t nr_pages,
+			    enum job_purpose purpose)
+{
+	int64_t room = group_room_wanted(m, top);
+
+	if (!top->doubt)
+		return false;
+	return top->doubt >= nr_pages ||
+	       (purpose == JOB_DIRECT && !top->limit_pending && (int64_t)top->doubt + room >= 0);
+}
+
+/* Of who brought pages along only those are of use that its group is charged for. */
 static void add_members(struct job *j, struct group *g, bool looks)
 {
 	struct process *p;
@@ -208,6 +220,7 @@ static bool may_page_out(const struct group *g, enum job_purpose purpose)
 
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
+	bool looks = doubt_is_enough(m, top, nr_pages, purpose);
 	uint64_t left = 0;
 	struct job *j;
 
@@ -220,7 +233,7 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		j->want[g->slot] = j->touches[g->slot] = true;
 		j->cache += g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
-		add_members(j, g, top->doubt >= nr_pages);
+		add_members(j, g, looks);
 	}
 	if (left)
 		add_owing(m, j);

@@ -51,15 +51,19 @@ void process_on_shrunk(struct manager *m, const struct lease_record *r)
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
+	/* Each once: who goes on running is there again, at the end. */
+	const struct process *last = m->unsettled ? m->unsettled->settle_prev : NULL;
+	const struct process *p = NULL;
 
 	(void)s;
 	(void)usec;
-	for (int i = 0; i < SETTLE_AT_ONCE && m->unsettled; i++) {
-		struct process *p = m->unsettled;
+	for (int i = 0; i < SETTLE_AT_ONCE && m->unsettled && p != last; i++) {
+		struct process *first = m->unsettled;
 
-		process_settled(m, p);
-		if (!process_settles(m, p))
-			process_unsettle(m, p);
+		p = first;
+		process_settled(m, first);
+		if (!process_settles(m, first))
+			process_unsettle(m, first);
 	}
 	if (m->unsettled && timer_arm(m) < 0)
 		log_warning("no timer for members that come to rest");

@@ -281,7 +281,10 @@ bool process_may_have_shmem(const struct manager *m, const struct process *p,
 {
 	if (!lease_has_page_cache(m->lease))
 		return p->shmem_files;
-	return p->has_shmem || u->rss_shmem != p->rss_shmem_looked;
+	/* Who did not run brought none, but it may have been swapped out. */
+	if (u->rss_shmem != p->rss_shmem_looked)
+		return true;
+	return p->has_shmem && (p->ran || now_usec() >= p->shmem_looked + SHMEM_LOOK_USEC);
 }
 
 /* Not if its thread wrote nothing since the tick before; seldom even then. */

@@ -335,6 +335,25 @@ test_swapped_shared() {
 	charged a usage 0
 }
 
+# What goes to swap of a member that sleeps, for one that does not: nobody needs to ask for it to be seen.
+test_swapped_of_a_sleeper() {
+	local before shown
+	swap 512
+	group a 180M
+	put a/memory.watermarks '0 0'
+	work one a swap shared
+	charged a shmem 100
+	before=$(event a paged_out)
+	in_group a "$HELPERS/touch" -r 140
+	gt "pages paged out" "$(event a paged_out)" $((before + 40 * 256))
+	shown=$(awk '/^RssShmem/ { print $2 * 1024 }' "/proc/${TALK_PID[one]}/status")
+	until_true 5 near_now a shmem "$shown" || fail "shmem: want $shown, got $(figure a shmem)"
+	le "shared memory afterwards" "$(figure a shmem)" $((90 * MIB))
+	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
+	on one
+	end_work one
+}
+
 test_huge() {
 	group a
 	work one a huge
