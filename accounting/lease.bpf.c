@@ -144,11 +144,24 @@ static __always_inline struct lease_record *record_new(u32 type, u32 tgid, u32 s
 	return r;
 }
 
+static __always_inline s64 room_take(long long *room, s64 nr_pages)
+{
+	return __sync_fetch_and_add(room, -nr_pages) - nr_pages;
+}
+
+static __always_inline bool is_below_mark(const struct lease_slot *s, enum lease_part part,
+					  s64 room, s64 part_room)
+{
+	if (!s->wake_at)
+		return room < s->wake_room;
+	return s->wake_at == part + 1 && part_room < s->wake_room;
+}
+
 /*
  * Charge (or, with nr_pages < 0, uncharge) slot and all above it. The first one without room, or 0.
  * ret_wake: the first one with less than its wake_room, or 0.
  */
-static __always_inline u32 charge(u32 slot, s64 nr_pages, u32 *ret_wake)
+static __always_inline u32 charge(u32 slot, enum lease_part part, s64 nr_pages, u32 *ret_wake)
 {
 	u32 full = 0;
 
@@ -156,7 +169,7 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages, u32 *ret_wake)
 
 	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
 		struct lease_slot *s;
-		s64 room;
+		s64 room, part_room;
 
 		if (!slot)
 			break;
@@ -165,10 +178,11 @@ static __always_inline u32 charge(u32 slot, s64 nr_pages, u32 *ret_wake)
 			break;
 		if (nr_pages > 0)
 			__sync_fetch_and_add(&s->charged, (u64)nr_pages);
-		room = __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages;
-		if (room < 0 && !full)
+		room = room_take(&s->room, nr_pages);
+		part_room = room_take(&s->part_room[part], nr_pages);
+		if ((room < 0 || part_room < 0) && !full)
 			full = slot;
-		if (room < s->wake_room && !*ret_wake)
+		if (is_below_mark(s, part, room, part_room) && !*ret_wake)
 			*ret_wake = slot;
 		slot = s->parent;
 	}
@@ -210,7 +224,7 @@ static __always_inline u32 charge_tick(u32 slot, u32 *ret_low)
 
 	for (int i = 0; i < LEASE_MAX_DEPTH; i++) {
 		struct lease_slot *s;
-		s64 nr_pages, room;
+		s64 nr_pages, room = 0, part_room = 0;
 
 		if (!slot)
 			break;
@@ -218,7 +232,12 @@ static __always_inline u32 charge_tick(u32 slot, u32 *ret_low)
 		if (!s)
 			break;
 		nr_pages = (s64)s->tick_pages;
-		room = nr_pages ? __sync_fetch_and_add(&s->room, -nr_pages) - nr_pages : 0;
+		if (nr_pages) {
+			room = room_take(&s->room, nr_pages);
+			part_room = room_take(&s->part_room[LEASE_RSS], nr_pages);
+		}
+		if (part_room < room)
+			room = part_room;
 		if (room < 0 && !full)
 			full = slot;
 		if (room < nr_pages && !*ret_low)
@@ -240,7 +259,7 @@ int lease_overflow(struct bpf_perf_event_data *ctx)
 	if (!member)
 		return 0;
 	member->faulted += LEASE_PERIOD;
-	full = charge(member->slot, LEASE_PERIOD, &wake);
+	full = charge(member->slot, LEASE_RSS, LEASE_PERIOD, &wake);
 	if (wake)
 		wake_manager(wake, tgid);
 	if (full)

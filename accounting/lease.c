@@ -226,6 +226,8 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 
 	memset(s, 0, sizeof(*s));
 	s->room = LEASE_NO_LIMIT;
+	for (int part = 0; part < LEASE_NR_PARTS; part++)
+		s->part_room[part] = LEASE_NO_LIMIT;
 	s->wake_room = LEASE_WAKE_OFF;
 	s->parent = parent;
 }
@@ -242,15 +244,36 @@ void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages
 	__atomic_store_n(&l->slots[slot].tick_pages, nr_pages, __ATOMIC_SEQ_CST);
 }
 
+static long long *room_of(const struct lease *l, uint32_t slot, int part)
+{
+	return part == LEASE_ALL_PARTS ? &l->slots[slot].room : &l->slots[slot].part_room[part];
+}
+
+int64_t lease_slot_get_room_of(const struct lease *l, uint32_t slot, int part)
+{
+	return __atomic_load_n(room_of(l, slot, part), __ATOMIC_RELAXED);
+}
+
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
 {
-	return __atomic_load_n(&l->slots[slot].room, __ATOMIC_RELAXED);
+	return lease_slot_get_room_of(l, slot, LEASE_ALL_PARTS);
 }
 
 /* What was charged since room_seen was read stays charged. */
+void lease_slot_set_room_of(struct lease *l, uint32_t slot, int part, int64_t room,
+			    int64_t room_seen)
+{
+	__atomic_fetch_add(room_of(l, slot, part), room - room_seen, __ATOMIC_RELAXED);
+}
+
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
 {
-	__atomic_fetch_add(&l->slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
+	lease_slot_set_room_of(l, slot, LEASE_ALL_PARTS, room, room_seen);
+}
+
+void lease_slot_set_wake_at(struct lease *l, uint32_t slot, int part)
+{
+	__atomic_store_n(&l->slots[slot].wake_at, (unsigned)(part + 1), __ATOMIC_RELAXED);
 }
 
 void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room)
@@ -293,6 +316,14 @@ uint64_t lease_slot_get_shmem(const struct lease *l, uint32_t slot)
 	return (uint64_t)MAX(nr_pages, 0);
 }
 
+/* Of what page faults are charged to. */
+static bool is_below_mark(const struct lease_slot *s, int64_t room, int64_t part_room)
+{
+	if (!s->wake_at)
+		return room < s->wake_room;
+	return s->wake_at == LEASE_RSS + 1 && part_room < s->wake_room;
+}
+
 uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages, uint32_t *ret_wake)
 {
 	uint32_t full = 0;
@@ -301,13 +332,15 @@ uint32_t lease_charge(struct lease *l, uint32_t slot, int64_t nr_pages, uint32_t
 
 	for (int i = 0; i < LEASE_MAX_DEPTH && slot; i++) {
 		struct lease_slot *s = &l->slots[slot];
-		int64_t room;
+		int64_t room, part_room;
 
 		__atomic_fetch_add(&s->charged, (uint64_t)nr_pages, __ATOMIC_RELAXED);
 		room = __atomic_sub_fetch(&s->room, nr_pages, __ATOMIC_RELAXED);
-		if (room < 0 && !full)
+		part_room =
+			__atomic_sub_fetch(&s->part_room[LEASE_RSS], nr_pages, __ATOMIC_RELAXED);
+		if ((room < 0 || part_room < 0) && !full)
 			full = slot;
-		if (room < s->wake_room && !*ret_wake) {
+		if (is_below_mark(s, room, part_room) && !*ret_wake) {
 			s->wake_room = LEASE_WAKE_OFF;
 			*ret_wake = slot;
 		}

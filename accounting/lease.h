@@ -127,13 +127,19 @@ void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited);
 /* Charged to the slot (not to those above it) for each thread and tick of CPU time, ahead. */
 void lease_slot_set_tick_pages(struct lease *l, uint32_t slot, uint64_t nr_pages);
 
-/* room: pages that may still be charged before somebody is stopped. */
+/* room: pages that may still be charged before somebody is stopped; of all parts, and of each: what
+ * is charged needs both. Where page cache is not charged, all is LEASE_RSS. */
+#define LEASE_ALL_PARTS (-1) /* beside those of enum lease_part */
 int64_t lease_slot_get_room(const struct lease *l, uint32_t slot);
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen);
+int64_t lease_slot_get_room_of(const struct lease *l, uint32_t slot, int part);
+void lease_slot_set_room_of(struct lease *l, uint32_t slot, int part, int64_t room,
+			    int64_t room_seen);
 /*
  * LEASE_RECORD_WAKE at the next charge that leaves less room than this, or finds it so; once.
- * LEASE_WAKE_OFF: never.
+ * LEASE_WAKE_OFF: never. wake_at: of which part's room that is.
  */
+void lease_slot_set_wake_at(struct lease *l, uint32_t slot, int part);
 void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room);
 /* Pages that threads may touch before their next charge, beyond LEASE_PAGES each. */
 uint64_t lease_slot_get_held(struct lease *l, uint32_t slot);

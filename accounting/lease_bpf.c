@@ -378,8 +378,12 @@ static void bpf_lease_release(struct lease *l)
 	__atomic_store_n(&bpf_lease_of(l)->skel->bss->nr_daemons, 0, __ATOMIC_SEQ_CST);
 	/* Programs that looked before that have ended, and the signals that they sent are there. */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	for (uint32_t slot = 0; slot < LEASE_MAX_SLOTS; slot++)
+	for (uint32_t slot = 0; slot < LEASE_MAX_SLOTS; slot++) {
 		__atomic_store_n(&l->slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
+		for (int part = 0; part < LEASE_NR_PARTS; part++)
+			__atomic_store_n(&l->slots[slot].part_room[part], LEASE_NO_LIMIT,
+					 __ATOMIC_RELAXED);
+	}
 	while (!bpf_map_get_next_key(bpf_map__fd(bpf_lease_of(l)->skel->maps.members), at, &key)) {
 		struct lease_member member;
 

@@ -92,7 +92,7 @@ int lease_cache_add(struct filemap_record *ctx)
 	s = bpf_map_lookup_elem(&slots, &slot);
 	if (s)
 		__sync_fetch_and_add(&s->cache, (u64)nr_pages);
-	full = charge(slot, nr_pages, &wake);
+	full = charge(slot, LEASE_CACHE, nr_pages, &wake);
 	if (wake)
 		wake_manager(wake, tgid);
 	/* One read(2) inserts many folios before it returns to where a stop takes effect: one is
@@ -118,7 +118,7 @@ static __always_inline int owner_take(struct lease_file_owners *o, int i, int nr
 	if (!s) /* charged to nobody */
 		return take;
 	__sync_fetch_and_add(o->is_shmem ? &s->shmem : &s->cache, -(u64)take);
-	charge(slot, -(s64)take, &wake);
+	charge(slot, LEASE_CACHE, -(s64)take, &wake);
 	return take;
 }
 

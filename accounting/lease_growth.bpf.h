@@ -115,7 +115,7 @@ int lease_populate(u64 *ctx)
 	nr_pages = growth(member, tgid, p->mm);
 	if (!nr_pages)
 		return 0;
-	full = charge(member->slot, nr_pages, &wake);
+	full = charge(member->slot, LEASE_RSS, nr_pages, &wake);
 	if (wake)
 		wake_manager(wake, tgid);
 	if (full && !member->stopped)

@@ -45,7 +45,8 @@ static uint32_t affordable(struct signal_lease *l, uint32_t slot)
 
 	add_up(l);
 	for (int i = 0; slot && i < LEASE_MAX_DEPTH; i++) {
-		int64_t room = lease_slot_get_room(&l->base, slot);
+		int64_t room = MIN(lease_slot_get_room(&l->base, slot),
+				   lease_slot_get_room_of(&l->base, slot, LEASE_RSS));
 
 		period = MIN(period, room / (ROOM_DIVISOR * (int64_t)MAX(l->nr_threads[slot], 1)));
 		slot = l->base.slots[slot].parent;

@@ -26,6 +26,13 @@
 #define LEASE_NO_LIMIT    (1LL << 60)
 #define LEASE_WAKE_OFF    (-(1LL << 62))
 
+/* What is charged is one or the other. */
+enum lease_part {
+	LEASE_RSS,   /* by page faults, or for them */
+	LEASE_CACHE, /* page cache, and shared memory that is charged by file */
+	LEASE_NR_PARTS,
+};
+
 struct lease_slot {
 	long long room;                /* pages left; below 0: whoever charges is stopped */
 	unsigned long long charged;    /* pages charged since the start */
@@ -36,8 +43,12 @@ struct lease_slot {
 					  CPU time, ahead; 0: page faults are charged instead */
 	long long wake_room; /* a charge that leaves less room is told of, once, until this is set
 				anew; LEASE_WAKE_OFF: none is */
-	unsigned long long shmem;    /* pages of shared memory charged now */
-	unsigned long long spare[1]; /* a cache line each */
+	unsigned long long shmem; /* pages of shared memory charged now */
+	/* As room, of what is charged as one part alone: enum lease_part. */
+	long long part_room[LEASE_NR_PARTS];
+	unsigned int wake_at; /* which room wake_room is of: 0 the whole's, else a part's + 1 */
+	unsigned int zero;
+	unsigned long long spare[6]; /* two cache lines each */
 };
 
 /* Value of the member map, by thread-group id. */

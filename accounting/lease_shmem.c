@@ -88,6 +88,7 @@ static void charge(struct lease *l, uint32_t slot, int64_t nr_pages)
 		if (nr_pages > 0)
 			__atomic_fetch_add(&s->charged, (uint64_t)nr_pages, __ATOMIC_RELAXED);
 		__atomic_fetch_sub(&s->room, nr_pages, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&s->part_room[LEASE_CACHE], nr_pages, __ATOMIC_RELAXED);
 		slot = s->parent;
 	}
 }

@@ -109,19 +109,11 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 	return -EINPROGRESS;
 }
 
-/* The files of one counter: usage, max_usage, limit, failcnt. */
+/* The files of one counter: usage, limit, failcnt; and with max_usage. */
 #define COUNTER_FILES(name, counter)                                                            \
 	static int name##usage_scan(const struct file_scan *s, char **ret, size_t *ret_len)     \
 	{                                                                                       \
 		return usage_text(s, counter, ret, ret_len);                                    \
-	}                                                                                       \
-	static int name##max_usage_scan(const struct file_scan *s, char **ret, size_t *ret_len) \
-	{                                                                                       \
-		return max_usage_text(s, counter, ret, ret_len);                                \
-	}                                                                                       \
-	static int name##max_usage_write(const struct file_write *w)                            \
-	{                                                                                       \
-		return group_reset_max_usage(w->manager, w->group, counter);                    \
 	}                                                                                       \
 	static int name##limit_read(const struct group *g, char **ret, size_t *ret_len)         \
 	{                                                                                       \
@@ -140,10 +132,22 @@ static int limit_set(const struct file_write *w, enum group_counter counter)
 		return group_reset_failcnt(w->manager, w->group, counter);                      \
 	}
 
-COUNTER_FILES(, COUNTER_MEMORY)
-COUNTER_FILES(memsw_, COUNTER_MEMSW)
-COUNTER_FILES(kmem_, COUNTER_KMEM)
-COUNTER_FILES(tcp_, COUNTER_TCP)
+#define COUNTER_FILES_AND_PEAK(name, counter)                                                   \
+	COUNTER_FILES(name, counter)                                                            \
+	static int name##max_usage_scan(const struct file_scan *s, char **ret, size_t *ret_len) \
+	{                                                                                       \
+		return max_usage_text(s, counter, ret, ret_len);                                \
+	}                                                                                       \
+	static int name##max_usage_write(const struct file_write *w)                            \
+	{                                                                                       \
+		return group_reset_max_usage(w->manager, w->group, counter);                    \
+	}
+
+COUNTER_FILES_AND_PEAK(, COUNTER_MEMORY)
+COUNTER_FILES_AND_PEAK(memsw_, COUNTER_MEMSW)
+COUNTER_FILES_AND_PEAK(kmem_, COUNTER_KMEM)
+COUNTER_FILES_AND_PEAK(tcp_, COUNTER_TCP)
+COUNTER_FILES(rss_, COUNTER_RSS)
 
 static int soft_limit_read(const struct group *g, char **ret, size_t *ret_len)
 {
@@ -208,6 +212,24 @@ static int move_charge_read(const struct group *g, char **ret, size_t *ret_len)
 static int move_charge_write(const struct file_write *w)
 {
 	return number_write(w, group_set_move_charge);
+}
+
+static const char *const control_types[] = {
+	[CONTROL_ALL] = "all",
+	[CONTROL_RSS] = "rss",
+	[CONTROL_CACHE] = "cache",
+};
+
+static int control_type_read(const struct group *g, char **ret, size_t *ret_len)
+{
+	return text_printf(ret, ret_len, "%s\n", control_types[group_control_type(g)]);
+}
+
+static int control_type_write(const struct file_write *w)
+{
+	int r = parse_word(w->text, control_types, ARRAY_SIZE(control_types));
+
+	return r < 0 ? r : group_set_control_type(w->manager, w->group, (enum control_type)r);
 }
 
 static int oom_control_read(const struct group *g, char **ret, size_t *ret_len)
@@ -384,6 +406,10 @@ static const struct control_file table[] = {
 	{"memory.source", 0444, .scan = source_scan},
 	{"memory.move_charge_at_immigrate", 0644, .read = move_charge_read,
 	 .write = move_charge_write},
+	{"memory.control_type", 0644, .read = control_type_read, .write = control_type_write},
+	{"memory.rss.usage_in_bytes", 0444, .is_figure = true, .scan = rss_usage_scan},
+	{"memory.rss.limit_in_bytes", 0644, .read = rss_limit_read, .write = rss_limit_write},
+	{"memory.rss.failcnt", 0644, .read = rss_failcnt_read, .write = rss_failcnt_write},
 };
 
 _Static_assert(ARRAY_SIZE(table) < STATE_MAX_FILES, "index 0 is the directory");

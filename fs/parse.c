@@ -33,6 +33,17 @@ static struct span strip(const char *text)
 	return s;
 }
 
+int parse_word(const char *text, const char *const *words, size_t nr)
+{
+	struct span s = strip(text);
+	size_t len = (size_t)(s.end - s.p);
+
+	for (size_t i = 0; i < nr; i++)
+		if (strlen(words[i]) == len && memcmp(s.p, words[i], len) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
 /* -1: not a digit in any base up to 16. */
 static int digit_value(char c)
 {

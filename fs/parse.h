@@ -35,6 +35,9 @@ struct event_control {
 };
 int parse_event_control(char *text, struct event_control *ret);
 
+/* Which of nr words it is, white space around it dropped. -EINVAL. */
+int parse_word(const char *text, const char *const *words, size_t nr);
+
 /* Two percentages with white space between and around them, digits as above. -EINVAL, -ERANGE. */
 int parse_watermarks(const char *text, uint64_t *ret_high, uint64_t *ret_low);
 /*

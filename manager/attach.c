@@ -84,8 +84,7 @@ static void precharge(struct manager *m, struct group *to, struct process *p)
 	if (p->group == to ? !process_count(m, p) : !process_recount(m, p, NULL))
 		return;
 	for (struct group *g = to; g->parent; g = g->parent)
-		lease_slot_set_room(m->lease, g->slot,
-				    -(int64_t)(p->pages + p->nr_threads * g->tick_pages), 0);
+		group_charge(m, g, (int64_t)(p->pages + p->nr_threads * g->tick_pages));
 }
 
 /* An exit before the member map knew of the process is told of by nobody. */

@@ -50,6 +50,12 @@ uint64_t watermarks_default(void)
 	return watermarks_pack(HIGH_PERCENT, LOW_PERCENT);
 }
 
+/* What the limit is for, and the marks with it. */
+static uint64_t counted(const struct group *g)
+{
+	return group_used(g, COUNTER_MEMORY);
+}
+
 static uint64_t step(const struct group *g)
 {
 	return MAX(bytes_to_pages(g->record->memory.limit) / STEP_DIVISOR, LEASE_PAGES);
@@ -86,7 +92,7 @@ uint64_t group_shortfall(const struct group *g)
 {
 	uint64_t high, low;
 
-	return marks(g, &high, &low) ? g->usage - MIN(g->usage, low) : 0;
+	return marks(g, &high, &low) ? counted(g) - MIN(counted(g), low) : 0;
 }
 
 /* ---- being told ---- */
@@ -97,20 +103,24 @@ static uint64_t wake_usage(const struct group *g, uint64_t high)
 	return MAX(high, MIN(g->wake_not_below, g->stop_usage - MIN(g->stop_usage, LEASE_PAGES)));
 }
 
-void background_arm(struct manager *m, struct group *g, int64_t room)
+void background_arm(struct manager *m, struct group *g)
 {
+	int part = group_counter_part(g, COUNTER_MEMORY);
+	int64_t room = group_room_wanted_of(m, g, part);
+	/* Charged by time it comes near its limit first, and to here again. */
+	int64_t left = g->tick_pages ? group_headroom(g, part) : room;
 	uint64_t high, low;
 
-	/* Charged by time it comes near its limit first, and to here again. */
-	g->stop_usage = g->tick_pages ? group_bound(g) : (uint64_t)MAX((int64_t)g->usage + room, 0);
+	g->stop_usage = (uint64_t)MAX((int64_t)counted(g) + left, 0);
 	if (g->background != BACKGROUND_OFF || !marks(g, &high, &low)) {
 		lease_slot_set_wake_room(m->lease, g->slot, LEASE_WAKE_OFF);
 		return;
 	}
-	if (g->usage <= low || g->usage + step(g) <= g->sleep_usage)
+	if (counted(g) <= low || counted(g) + step(g) <= g->sleep_usage)
 		background_forget(g);
+	lease_slot_set_wake_at(m->lease, g->slot, part);
 	lease_slot_set_wake_room(m->lease, g->slot,
-				 room - (int64_t)wake_usage(g, high) + (int64_t)g->usage);
+				 room - (int64_t)wake_usage(g, high) + (int64_t)counted(g));
 }
 
 void background_forget(struct group *g)
@@ -127,9 +137,9 @@ static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 
 	g->background = BACKGROUND_OFF;
 	g->to_soft_limit = false;
-	g->sleep_usage = g->usage;
-	g->wake_not_below = g->usage + growth;
-	background_arm(m, g, group_room_wanted(m, g));
+	g->sleep_usage = counted(g);
+	g->wake_not_below = counted(g) + growth;
+	background_arm(m, g);
 	if (was_round)
 		nearby_go_on(m, g);
 }
@@ -156,7 +166,7 @@ static uint64_t excess(const struct group *g)
 		goal = bytes_to_pages(atomic_get(&g->record->soft_limit));
 	else if (!marks(g, &high, &goal))
 		return 0;
-	return g->usage - MIN(g->usage, goal);
+	return counted(g) - MIN(counted(g), goal);
 }
 
 /* Usage is fresh. Another batch, or this was the last. */
@@ -185,7 +195,7 @@ static bool is_below_mark(const struct group *g)
 	uint64_t high, low;
 
 	return !g->to_soft_limit && shrinkers_may_be_at_it(g) && marks(g, &high, &low) &&
-	       g->usage <= high;
+	       counted(g) <= high;
 }
 
 void background_page_out(struct manager *m, struct group *g)
@@ -204,7 +214,7 @@ void background_page_out(struct manager *m, struct group *g)
  */
 static void give_up(struct manager *m, struct group *g)
 {
-	sleep_on(m, g, MAX((g->stop_usage - MIN(g->stop_usage, g->usage)) / 2, step(g)));
+	sleep_on(m, g, MAX((g->stop_usage - MIN(g->stop_usage, counted(g))) / 2, step(g)));
 }
 
 void background_go_on(struct manager *m, struct group *g, bool progress)
@@ -237,8 +247,8 @@ static bool is_due(const struct group *g)
 {
 	uint64_t high, low;
 
-	return g->background == BACKGROUND_OFF && marks(g, &high, &low) && g->usage > high &&
-	       g->usage >= wake_usage(g, high);
+	return g->background == BACKGROUND_OFF && marks(g, &high, &low) && counted(g) > high &&
+	       counted(g) >= wake_usage(g, high);
 }
 
 static void look(struct manager *m, struct group *g)
@@ -293,7 +303,7 @@ void background_to_soft_limit(struct manager *m, struct group *g)
 	if (round_nearby(g))
 		return;
 	group_true_up(m, g);
-	if (g->usage <= bytes_to_pages(atomic_get(&g->record->soft_limit)))
+	if (counted(g) <= bytes_to_pages(atomic_get(&g->record->soft_limit)))
 		return;
 	g->to_soft_limit = true;
 	round_begin(m, g, excess(g));

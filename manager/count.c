@@ -179,14 +179,62 @@ uint64_t group_reserve(const struct group *top, uint64_t limit)
 	       top->squeeze;
 }
 
+/* What threads may take before their next charge. */
+static int64_t taken_ahead(struct manager *m, const struct group *g)
+{
+	uint64_t ahead = g->tick_pages ? group_held_ticks(g, g->tick_pages)
+				       : group_reserve(g, group_bound_limit(g));
+
+	return (int64_t)(lease_slot_get_held(m->lease, g->slot) + ahead);
+}
+
+static int64_t room_of(const struct group *g, int part, int64_t ahead)
+{
+	return group_headroom(g, part) - (part == LEASE_CACHE ? 0 : ahead);
+}
+
+int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part)
+{
+	return room_of(g, part, taken_ahead(m, g));
+}
+
 int64_t group_room_wanted(struct manager *m, const struct group *g)
 {
-	uint64_t limit = group_bound(g);
+	int64_t others = MIN(group_headroom(g, LEASE_ALL_PARTS), group_headroom(g, LEASE_RSS));
 
-	return (int64_t)limit - (int64_t)g->usage -
-	       (int64_t)lease_slot_get_held(m->lease, g->slot) -
-	       (int64_t)(g->tick_pages ? group_held_ticks(g, g->tick_pages)
-				       : group_reserve(g, limit));
+	return MIN(others - taken_ahead(m, g), group_headroom(g, LEASE_CACHE));
+}
+
+#define FOR_EACH_ROOM(part) for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
+
+bool group_is_full(const struct manager *m, const struct group *g)
+{
+	FOR_EACH_ROOM(part)
+	{
+		if (lease_slot_get_room_of(m->lease, g->slot, part) < 0)
+			return true;
+	}
+	return false;
+}
+
+void group_lower_rooms(struct manager *m, const struct group *g)
+{
+	int64_t ahead = taken_ahead(m, g);
+
+	FOR_EACH_ROOM(part)
+	{
+		int64_t seen = lease_slot_get_room_of(m->lease, g->slot, part);
+		int64_t room = room_of(g, part, ahead);
+
+		if (room < seen)
+			lease_slot_set_room_of(m->lease, g->slot, part, room, seen);
+	}
+}
+
+void group_charge(struct manager *m, const struct group *g, int64_t nr_pages)
+{
+	lease_slot_set_room(m->lease, g->slot, -nr_pages, 0);
+	lease_slot_set_room_of(m->lease, g->slot, LEASE_RSS, -nr_pages, 0);
 }
 
 static struct group_pages count_members(struct manager *m, struct group *g, const struct group *top)
@@ -214,7 +262,13 @@ static void publish(struct group *g, struct group_pages pages)
 
 void group_publish_counted(struct group *g)
 {
-	publish(g, (struct group_pages){g->usage, g->swap, g->kmem, g->doubt});
+	publish(g, (struct group_pages){
+			   .usage = g->usage,
+			   .swap = g->swap,
+			   .kmem = g->kmem,
+			   .cache = g->cache,
+			   .doubt = g->doubt,
+		   });
 }
 
 /* Sets usage, swap and kmem in the whole subtree below top; returns g's. */
@@ -239,7 +293,7 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 	g->swap = sum.swap;
 	g->kmem = sum.kmem;
 	g->doubt = sum.doubt;
-	g->cache = cache;
+	g->cache = sum.cache = cache;
 	publish(g, sum);
 	thresholds_check(g);
 	return sum;
@@ -247,10 +301,13 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 
 void group_true_up(struct manager *m, struct group *g)
 {
-	int64_t seen, room;
+	int64_t seen[LEASE_NR_PARTS + 1];
+	int64_t ahead;
+	bool limited;
 
 	do {
-		seen = lease_slot_get_room(m->lease, g->slot);
+		FOR_EACH_ROOM(part)
+		seen[part + 1] = lease_slot_get_room_of(m->lease, g->slot, part);
 		g->room_nsec = now_nsec();
 		m->count_nr++;
 		count_subtree(m, g, g);
@@ -258,9 +315,12 @@ void group_true_up(struct manager *m, struct group *g)
 	if (!g->parent)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
-	room = group_is_limited(g) ? group_room_wanted(m, g) : LEASE_NO_LIMIT;
-	lease_slot_set_room(m->lease, g->slot, room, seen);
-	background_arm(m, g, room);
+	limited = group_is_limited(g);
+	ahead = limited ? taken_ahead(m, g) : 0;
+	FOR_EACH_ROOM(part)
+	lease_slot_set_room_of(m->lease, g->slot, part,
+			       limited ? room_of(g, part, ahead) : LEASE_NO_LIMIT, seen[part + 1]);
+	background_arm(m, g);
 }
 
 /* One member was counted just now. */
@@ -274,6 +334,7 @@ static void publish_count(struct manager *m, struct group *top)
 			     .usage = top->usage - MIN(top->usage, top->cache) + cache,
 			     .swap = top->swap,
 			     .kmem = top->kmem,
+			     .cache = cache,
 			     .doubt = top->doubt,
 		     });
 	thresholds_check(top);
@@ -311,24 +372,19 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 	if (p->arm_not_before)
 		process_arm_late(m, p);
 	for (struct group *g = p->group; g->parent; g = g->parent) {
-		int64_t room, seen;
-
 		publish_count(m, g);
 		if (!group_is_limited(g))
 			continue;
 		background_on_count(m, g);
-		seen = lease_slot_get_room(m->lease, g->slot);
-		if (g->tick_pages && seen > (int64_t)g->tick_margin)
+		if (g->tick_pages &&
+		    lease_slot_get_room(m->lease, g->slot) > (int64_t)g->tick_margin &&
+		    lease_slot_get_room_of(m->lease, g->slot, LEASE_RSS) > (int64_t)g->tick_margin)
 			continue;
 		/* Also when shared memory was charged that it brought without a fault. */
-		if (g->tick_pages || seen < 0) {
+		if (g->tick_pages || group_is_full(m, g))
 			group_true_up(m, g);
-			seen = lease_slot_get_room(m->lease, g->slot);
-		}
-		room = group_room_wanted(m, g);
-		if (room < seen)
-			lease_slot_set_room(m->lease, g->slot, room, seen);
-		over |= room < 0 && (p->pages > before || p->shmem_grew);
+		group_lower_rooms(m, g);
+		over |= group_room_wanted(m, g) < 0 && (p->pages > before || p->shmem_grew);
 	}
 	if (over)
 		process_stop(m, p, (pid_t)r->child);

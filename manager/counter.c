@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A group's counters, of memory, of memory and swap together, of kernel memory, and of TCP sockets:
- * published usage, the bound that the limits of the first two make, resets. Any thread reads and
- * publishes; the rest is the manager's loop's.
+ * A group's counters, of memory, of memory and swap together, of memory without page cache, of
+ * kernel memory, and of TCP sockets: published usage, the bound that the limits of the first three
+ * make, resets. Any thread reads and publishes; the rest is the manager's loop's. Pages, but for
+ * what is published.
  */
 #include "manager/manager_private.h"
 #include "util/util.h"
 
 struct res_counter *group_counter_of(struct group *g, enum group_counter counter)
 {
-	if (counter == COUNTER_KMEM)
+	switch (counter) {
+	case COUNTER_KMEM:
 		return &g->record->kmem;
-	if (counter == COUNTER_TCP)
+	case COUNTER_TCP:
 		return &g->record->tcp;
-	return counter == COUNTER_MEMSW ? &g->record->memsw : &g->record->memory;
+	case COUNTER_RSS:
+		return &g->record->rss;
+	case COUNTER_MEMSW:
+		return &g->record->memsw;
+	default:
+		return &g->record->memory;
+	}
 }
 
 const struct res_counter *group_counter(const struct group *g, enum group_counter counter)
@@ -30,6 +38,28 @@ uint64_t group_hierarchical_limit(const struct group *g, enum group_counter coun
 	return limit;
 }
 
+static uint64_t pages_rss(struct group_pages p)
+{
+	return p.usage - MIN(p.usage, p.cache);
+}
+
+uint64_t group_pages_sum(struct group_pages p, enum group_counter counter, enum control_type type)
+{
+	switch (counter) {
+	case COUNTER_KMEM:
+		return p.kmem;
+	case COUNTER_MEMSW:
+		return p.usage + p.swap;
+	case COUNTER_RSS:
+		return pages_rss(p);
+	default:
+		break;
+	}
+	if (type == CONTROL_ALL)
+		return p.usage;
+	return type == CONTROL_RSS ? pages_rss(p) : MIN(p.usage, p.cache);
+}
+
 void counter_publish(struct res_counter *c, uint64_t usage_bytes)
 {
 	uint64_t max = atomic_get(&c->max_usage);
@@ -41,10 +71,25 @@ void counter_publish(struct res_counter *c, uint64_t usage_bytes)
 		;
 }
 
+enum control_type group_control_type(const struct group *g)
+{
+	return (enum control_type)atomic_get(&g->record->control_type);
+}
+
 void group_publish(struct group *g, struct group_pages pages)
 {
+	enum control_type type = group_control_type(g);
+
 	for (enum group_counter c = 0; c <= COUNTER_KMEM; c++)
-		counter_publish(group_counter_of(g, c), pages_to_bytes(group_pages_sum(pages, c)));
+		counter_publish(group_counter_of(g, c),
+				pages_to_bytes(group_pages_sum(pages, c, type)));
+}
+
+uint64_t group_used(const struct group *g, enum group_counter counter)
+{
+	return group_pages_sum(
+		(struct group_pages){.usage = g->usage, .swap = g->swap, .cache = g->cache},
+		counter, group_control_type(g));
 }
 
 /* The limit, or the lower one that memory is being got back for: what is got back would be taken
@@ -58,16 +103,51 @@ static uint64_t bound_of(const struct group *g, enum group_counter counter)
 	return bytes_to_pages(limit);
 }
 
-uint64_t group_bound(const struct group *g)
+int group_counter_part(const struct group *g, enum group_counter counter)
 {
-	uint64_t memsw = bound_of(g, COUNTER_MEMSW);
-
-	return MIN(bound_of(g, COUNTER_MEMORY), memsw - MIN(memsw, g->swap));
+	if (counter == COUNTER_RSS)
+		return LEASE_RSS;
+	if (counter == COUNTER_MEMSW || group_control_type(g) == CONTROL_ALL)
+		return LEASE_ALL_PARTS;
+	return group_control_type(g) == CONTROL_RSS ? LEASE_RSS : LEASE_CACHE;
 }
 
-bool group_bound_is_memory(const struct group *g)
+static int64_t headroom(const struct group *g, enum group_counter counter)
 {
-	return group_bound(g) == bound_of(g, COUNTER_MEMORY);
+	return (int64_t)bound_of(g, counter) - (int64_t)group_used(g, counter);
+}
+
+int64_t group_headroom(const struct group *g, int part)
+{
+	int64_t least = LEASE_NO_LIMIT;
+
+	for (enum group_counter c = COUNTER_MEMORY; c <= COUNTER_RSS; c++)
+		if (group_counter_part(g, c) == part)
+			least = MIN(least, headroom(g, c));
+	return least;
+}
+
+enum group_counter group_bound_counter(const struct group *g)
+{
+	enum group_counter least = COUNTER_MEMORY;
+
+	for (enum group_counter c = COUNTER_MEMSW; c <= COUNTER_RSS; c++)
+		if (headroom(g, c) < headroom(g, least))
+			least = c;
+	return least;
+}
+
+uint64_t group_bound(const struct group *g)
+{
+	return (uint64_t)MAX((int64_t)g->usage + headroom(g, group_bound_counter(g)), 0);
+}
+
+uint64_t group_bound_limit(const struct group *g)
+{
+	enum group_counter counter = group_bound_counter(g);
+	uint64_t limit = bound_of(g, counter);
+
+	return counter == COUNTER_MEMSW ? limit - MIN(limit, g->swap) : limit;
 }
 
 bool group_swap_helps(const struct group *g)
@@ -75,7 +155,8 @@ bool group_swap_helps(const struct group *g)
 	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
 
 	return g->record->memsw.limit >= LIMIT_MAX_BYTES ||
-	       memsw - MIN(memsw, g->swap) > bytes_to_pages(g->record->memory.limit);
+	       memsw - MIN(memsw, g->swap) >
+		       bytes_to_pages(MIN(g->record->memory.limit, g->record->rss.limit));
 }
 
 int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter)

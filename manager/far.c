@@ -104,13 +104,8 @@ void process_arm_late(struct manager *m, struct process *p)
 	if (was_armed || !p->faults || !process_recount(m, p, NULL))
 		return;
 	for (struct group *g = p->group; g->parent; g = g->parent) {
-		int64_t room, seen = lease_slot_get_room(m->lease, g->slot);
-
-		if (!group_is_limited(g) || g->tick_pages)
-			continue;
-		room = group_room_wanted(m, g);
-		if (room < seen)
-			lease_slot_set_room(m->lease, g->slot, room, seen);
+		if (group_is_limited(g) && !g->tick_pages)
+			group_lower_rooms(m, g);
 	}
 }
 
@@ -204,11 +199,6 @@ bool group_set_distance(struct manager *m, struct group *g)
 
 /* ---- charges ---- */
 
-static void charge(struct manager *m, const struct group *g, int64_t nr_pages)
-{
-	lease_slot_set_room(m->lease, g->slot, -nr_pages, 0);
-}
-
 /* Threads that ended need their tick no more; those that are new have paid. */
 static int64_t ticks_given_back(const struct process *p, uint64_t threads_before,
 				const struct group *g)
@@ -230,7 +220,7 @@ void process_charge_counted(struct manager *m, struct process *p, uint64_t pages
 			lease_slot_add_charged(m->lease, g->slot, (uint64_t)more);
 		g->usage += (uint64_t)MAX(more, -(int64_t)g->usage);
 		if (g->tick_pages && g != except)
-			charge(m, g, more - ticks_given_back(p, threads_before, g));
+			group_charge(m, g, more - ticks_given_back(p, threads_before, g));
 	}
 }
 
@@ -240,7 +230,7 @@ void process_charge_birth(struct manager *m, const struct process *p, uint64_t f
 {
 	for (const struct group *g = p->group; g->parent; g = g->parent)
 		if (g->tick_pages && fork_nsec <= g->room_nsec)
-			charge(m, g, (int64_t)g->tick_pages);
+			group_charge(m, g, (int64_t)g->tick_pages);
 }
 
 /* What it had and what it held ahead is free, unless that was seen when the room was last set. */
@@ -258,7 +248,7 @@ void process_charge_exit(struct manager *m, const struct process *p, uint64_t ex
 		if (!g->tick_pages || exit_nsec <= g->room_nsec)
 			continue;
 		if (p->nr_threads && !p->shares_vm)
-			charge(m, g, -(int64_t)(pages + p->nr_threads * g->tick_pages));
+			group_charge(m, g, -(int64_t)(pages + p->nr_threads * g->tick_pages));
 	}
 }
 
@@ -266,7 +256,7 @@ void process_return_tick(struct manager *m, const struct process *p, uint64_t ti
 {
 	for (const struct group *g = p->group; g->parent; g = g->parent)
 		if (g->tick_pages && tick_nsec > g->room_nsec)
-			charge(m, g, -(int64_t)g->tick_pages);
+			group_charge(m, g, -(int64_t)g->tick_pages);
 }
 
 void group_on_low(struct manager *m, const struct lease_record *r)

@@ -224,6 +224,7 @@ static void record_init(struct manager *m, struct group_record *rec, const struc
 	clock_gettime(CLOCK_REALTIME, &now);
 	rec->parent = parent ? parent->slot : 0;
 	rec->memory.limit = rec->memsw.limit = rec->kmem.limit = LIMIT_MAX_BYTES;
+	rec->rss.limit = LIMIT_MAX_BYTES;
 	rec->tcp.limit = LIMIT_MAX_BYTES;
 	rec->soft_limit = LIMIT_MAX_BYTES;
 	rec->watermarks = watermarks_default();

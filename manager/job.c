@@ -201,11 +201,23 @@ static void add_owing(struct manager *m, struct job *j)
 	}
 }
 
+/* What counts against the limit that memory is got back for: an enum lease_part, or all of them. */
+static int part_wanted(const struct group *g, enum job_purpose purpose)
+{
+	enum group_counter counter = COUNTER_MEMORY;
+
+	if (purpose == JOB_REQUEST)
+		return LEASE_ALL_PARTS;
+	if (purpose == JOB_DIRECT)
+		counter = g->limit_pending ? g->limit_counter : group_bound_counter(g);
+	return group_counter_part(g, counter);
+}
+
 /* Page-out makes no room for memory and swap together. Who wants room under that limit is not
  * helped by it; who wants less memory in use is. */
 static bool may_page_out(const struct group *g, enum job_purpose purpose)
 {
-	if (!atomic_get(&g->record->swappiness))
+	if (!atomic_get(&g->record->swappiness) || part_wanted(g, purpose) == LEASE_CACHE)
 		return false;
 	switch (purpose) {
 	case JOB_DIRECT:
@@ -221,6 +233,7 @@ static bool may_page_out(const struct group *g, enum job_purpose purpose)
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
 	bool looks = doubt_is_enough(m, top, nr_pages, purpose);
+	bool drops = part_wanted(top, purpose) != LEASE_RSS;
 	uint64_t left = 0;
 	struct job *j;
 
@@ -232,7 +245,8 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	j->purpose = purpose;
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		j->want[g->slot] = j->touches[g->slot] = true;
-		j->cache += g->parent ? lease_slot_get_cache(m->lease, g->slot) : 0;
+		if (g->parent && drops)
+			j->cache += lease_slot_get_cache(m->lease, g->slot);
 		add_members(j, g, looks);
 	}
 	if (left)

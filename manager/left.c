@@ -20,7 +20,7 @@ void left_add(struct manager *m, uint32_t slot, int64_t pages, int64_t swap)
 		g->swap += (uint64_t)MAX(swap, -(int64_t)g->swap);
 		/* Less is found at the next count. */
 		if (pages > 0 && group_is_limited(g))
-			lease_slot_set_room(m->lease, g->slot, -pages, 0);
+			group_charge(m, g, pages);
 	}
 }
 

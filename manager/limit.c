@@ -65,8 +65,7 @@ static void group_release(struct manager *m, struct group *g)
 static uint64_t reclaim_wanted(struct manager *m, const struct group *g)
 {
 	int64_t room = group_room_wanted(m, g);
-	uint64_t limit = bytes_to_pages(g->record->memory.limit);
-	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
+	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, group_bound_limit(g) / RECLAIM_BATCH_DIVISOR);
 
 	return MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0);
 }
@@ -85,9 +84,7 @@ static void group_reclaim(struct manager *m, struct group *g)
 
 static void group_hit_limit(struct manager *m, struct group *g)
 {
-	enum group_counter hit = group_bound_is_memory(g) ? COUNTER_MEMORY : COUNTER_MEMSW;
-
-	atomic_inc(&group_counter_of(g, hit)->failcnt, 1);
+	atomic_inc(&group_counter_of(g, group_bound_counter(g))->failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
 	group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
@@ -118,7 +115,7 @@ void process_settle(struct manager *m, struct process *p)
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		bool busy = g->waiters || (g->job && g->job->purpose == JOB_DIRECT);
 
-		if (!group_is_limited(g) || (!busy && lease_slot_get_room(m->lease, g->slot) >= 0))
+		if (!group_is_limited(g) || (!busy && !group_is_full(m, g)))
 			continue;
 		if (!busy) {
 			if (group_find_room(m, g))
@@ -282,9 +279,9 @@ static void reclaim_go_on(struct manager *m, struct group *g, bool progress)
 
 bool group_squeeze(struct manager *m, struct group *g)
 {
-	uint64_t limit = group_bound(g);
+	uint64_t limit = group_bound_limit(g);
 
-	while (g->usage < limit && group_reserve(g, limit) > limit / SQUEEZE_DIVISOR) {
+	while (g->usage < group_bound(g) && group_reserve(g, limit) > limit / SQUEEZE_DIVISOR) {
 		g->squeeze++;
 		group_true_up(m, g);
 		if (group_room_wanted(m, g) > 0) {
@@ -339,18 +336,13 @@ static void limit_apply(struct manager *m, struct group *g, enum group_counter c
 	group_limited_changed(m, g);
 }
 
-static uint64_t counted(const struct group *g, enum group_counter counter)
-{
-	return group_pages_sum((struct group_pages){.usage = g->usage, .swap = g->swap}, counter);
-}
-
 /* Usage was above the limit wanted: is it still, after one more round of reclaim? */
 static void limit_go_on(struct manager *m, struct group *g, bool progress)
 {
 	uint64_t wanted = bytes_to_pages(g->limit_wanted_bytes), used;
 
 	group_true_up(m, g);
-	used = counted(g, g->limit_counter);
+	used = group_used(g, g->limit_counter);
 	if (used <= wanted) {
 		limit_apply(m, g, g->limit_counter, g->limit_wanted_bytes);
 		limit_done(g, 0);
@@ -378,6 +370,8 @@ static bool limit_is_valid(const struct group *g, enum group_counter counter, ui
 {
 	if (!g->parent)
 		return false;
+	if (counter == COUNTER_RSS)
+		return true;
 	return counter == COUNTER_MEMORY ? bytes <= g->record->memsw.limit
 					 : bytes >= g->record->memory.limit;
 }
@@ -397,7 +391,7 @@ void group_set_limit(struct manager *m, struct group *g, enum group_counter coun
 		return;
 	}
 	group_true_up(m, g);
-	if (counted(g, counter) <= bytes_to_pages(bytes)) {
+	if (group_used(g, counter) <= bytes_to_pages(bytes)) {
 		limit_apply(m, g, counter, bytes);
 		group_settle(m, g);
 		done(0, userdata);
@@ -411,7 +405,7 @@ void group_set_limit(struct manager *m, struct group *g, enum group_counter coun
 	g->limit_least_used = UINT64_MAX;
 	g->nr_rounds = 0;
 	group_limited_changed(m, g);
-	used = counted(g, counter);
+	used = group_used(g, counter);
 	group_ask_first(m, g, used - MIN(used, bytes_to_pages(bytes)));
 	limit_go_on(m, g, true);
 }

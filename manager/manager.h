@@ -87,11 +87,26 @@ const struct group_record *group_record(const struct group *g);
 void group_watermarks(const struct group *g, unsigned *ret_high, unsigned *ret_low);
 
 /*
- * What has a usage, a limit and the rest of a res_counter: memory, memory and swap together, and
- * what the kernel uses for the members, which is part of neither and has no limit. TCP: of their
- * sockets; looked up when somebody asks, the others whenever members are counted.
+ * What has a usage, a limit and the rest of a res_counter: memory, memory and swap together, memory
+ * without page cache, and what the kernel uses for the members, which is part of none of these and
+ * has no limit. TCP: of their sockets; looked up when somebody asks, the others whenever members
+ * are counted.
  */
-enum group_counter { COUNTER_MEMORY, COUNTER_MEMSW, COUNTER_KMEM, COUNTER_TCP, NR_COUNTERS };
+enum group_counter {
+	COUNTER_MEMORY,
+	COUNTER_MEMSW,
+	COUNTER_RSS,
+	COUNTER_KMEM,
+	COUNTER_TCP,
+	NR_COUNTERS,
+};
+
+/* What COUNTER_MEMORY counts. Shared memory is cache, as in memory.stat. */
+enum control_type { CONTROL_ALL, CONTROL_RSS, CONTROL_CACHE };
+/* At once: what is then over the limit is got back when members take more. 0, -EINVAL for the root.
+ */
+int group_set_control_type(struct manager *m, struct group *g, enum control_type type);
+enum control_type group_control_type(const struct group *g);
 
 const struct res_counter *group_counter(const struct group *g, enum group_counter counter);
 

@@ -144,15 +144,9 @@ struct job;
 /* What a group and those below it use. */
 struct group_pages {
 	uint64_t usage, swap, kmem;
+	uint64_t cache; /* of usage */
 	uint64_t doubt; /* of usage */
 };
-
-static inline uint64_t group_pages_sum(struct group_pages p, enum group_counter counter)
-{
-	if (counter == COUNTER_KMEM)
-		return p.kmem;
-	return counter == COUNTER_MEMSW ? p.usage + p.swap : p.usage;
-}
 
 /* Background reclaim: none, what is before the first page-out of a round, or batches. */
 enum background { BACKGROUND_OFF, BACKGROUND_ASKED, BACKGROUND_ON };
@@ -278,7 +272,8 @@ static inline uint64_t pages_to_bytes(uint64_t pages)
  * other. */
 static inline bool group_is_limited(const struct group *g)
 {
-	return g->limit_pending || g->record->memory.limit < LIMIT_MAX_BYTES;
+	return g->limit_pending || g->record->memory.limit < LIMIT_MAX_BYTES ||
+	       g->record->rss.limit < LIMIT_MAX_BYTES;
 }
 
 /* ---- group.c ---- */
@@ -395,9 +390,20 @@ struct res_counter *group_counter_of(struct group *g, enum group_counter counter
 /* Publish usage as c's or g's, raising max_usage. Any thread. */
 void counter_publish(struct res_counter *c, uint64_t usage_bytes);
 void group_publish(struct group *g, struct group_pages pages);
-/* Pages that may be resident as long as so much is swapped out, by both limits. */
+/* What a counter counts of it. */
+uint64_t group_pages_sum(struct group_pages p, enum group_counter counter, enum control_type type);
+/* Pages of its figures as last counted. */
+uint64_t group_used(const struct group *g, enum group_counter counter);
+/* What a counter's limit is for: an enum lease_part, or LEASE_ALL_PARTS. */
+int group_counter_part(const struct group *g, enum group_counter counter);
+/* Pages that may come until the first limit on that is met; below 0: it was passed. */
+int64_t group_headroom(const struct group *g, int part);
+/* Whose limit is met first if nothing but its kind comes. */
+enum group_counter group_bound_counter(const struct group *g);
+/* Pages that may be resident by that, all others as they are. */
 uint64_t group_bound(const struct group *g);
-bool group_bound_is_memory(const struct group *g);
+/* And the limit itself, less what of it is swapped out. */
+uint64_t group_bound_limit(const struct group *g);
 /* Whether page-out makes room: it makes none for memory and swap together. */
 bool group_swap_helps(const struct group *g);
 
@@ -413,6 +419,14 @@ void group_publish_counted(struct group *g); /* what was counted last, and went 
 void group_true_up(struct manager *m, struct group *g);
 /* Pages the group may still be charged before somebody is stopped; negative: over. */
 int64_t group_room_wanted(struct manager *m, const struct group *g);
+/* The same of a part, or LEASE_ALL_PARTS. */
+int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part);
+/* Some part of it has none left. */
+bool group_is_full(const struct manager *m, const struct group *g);
+/* Rooms become what they should be, where that is less. */
+void group_lower_rooms(struct manager *m, const struct group *g);
+/* To what is charged by page faults; below 0: it is uncharged. */
+void group_charge(struct manager *m, const struct group *g, int64_t nr_pages);
 /* Pages that threads in top and below it may touch uncharged, or so many of them as are kept free.
  */
 uint64_t group_reserve(const struct group *top, uint64_t limit);
@@ -470,7 +484,7 @@ uint64_t group_shortfall(const struct group *g);
 uint64_t watermarks_pack(unsigned high, unsigned low);
 uint64_t watermarks_default(void);
 /* g's usage is fresh and this is its room: where is the next charge of interest? */
-void background_arm(struct manager *m, struct group *g, int64_t room);
+void background_arm(struct manager *m, struct group *g);
 void group_on_wake(struct manager *m, const struct lease_record *r);
 /* g's limit, or what it can get back, is not what it was: what was of no interest may be. */
 void background_forget(struct group *g);

@@ -43,7 +43,7 @@ static int64_t badness(struct manager *m, struct process *p, uint64_t limit)
 
 static struct process *choose_victim(struct manager *m, struct group *top)
 {
-	uint64_t limit = bytes_to_pages(top->record->memory.limit);
+	uint64_t limit = group_bound_limit(top);
 	struct process *p, *victim = NULL;
 	int64_t most = -1;
 
@@ -60,22 +60,37 @@ static struct process *choose_victim(struct manager *m, struct group *top)
 	return victim;
 }
 
+/* What of it counts against a limit, if there is one: `, NAME USED kB of LIMIT kB`. */
+static void add_counter(FILE *f, const struct group *g, enum group_counter counter,
+			const char *name)
+{
+	uint64_t limit = group_counter(g, counter)->limit;
+
+	if (limit < LIMIT_MAX_BYTES)
+		fprintf(f, ", %s %" PRIu64 " kB of %" PRIu64 " kB", name,
+			group_used(g, counter) * 4, limit >> 10);
+}
+
 static void log_kill(const struct group *g, const struct process *p)
 {
-	cleanup_free char *path = group_path(g);
-	char comm_path[40], comm[32] = "", memsw[80] = "";
+	cleanup_free char *path = group_path(g), *counters = NULL;
+	char comm_path[40], comm[32] = "";
+	size_t len;
+	FILE *f = open_memstream(&counters, &len);
 
-	if (g->record->memsw.limit < LIMIT_MAX_BYTES)
-		snprintf(memsw, sizeof(memsw), ", with swap %" PRIu64 " kB of %" PRIu64 " kB",
-			 (g->usage + g->swap) * 4, (uint64_t)g->record->memsw.limit >> 10);
+	if (f) {
+		add_counter(f, g, COUNTER_MEMORY, "usage");
+		add_counter(f, g, COUNTER_MEMSW, "with swap");
+		add_counter(f, g, COUNTER_RSS, "RSS");
+		fclose(f);
+	}
 	snprintf(comm_path, sizeof(comm_path), "%d/comm", p->tgid);
 	if (proc_read(comm_path, comm, sizeof(comm)) > 0)
 		comm[strcspn(comm, "\n")] = 0;
-	log_warning("group /%s: out of memory: usage %" PRIu64 " kB, limit %" PRIu64
-		    " kB%s, nothing left to reclaim: killed process %d (%s), resident %" PRIu64
-		    " kB, swap %" PRIu64 " kB, oom_score_adj %d",
-		    path ? path : "?", g->usage * 4, (uint64_t)g->record->memory.limit >> 10, memsw,
-		    p->tgid, comm, p->resident * 4, p->swap * 4, oom_score_adj(p->tgid));
+	log_warning("group /%s: out of memory%s, nothing left to reclaim: killed process %d (%s), "
+		    "resident %" PRIu64 " kB, swap %" PRIu64 " kB, oom_score_adj %d",
+		    path ? path : "?", counters ? counters : "", p->tgid, comm, p->resident * 4,
+		    p->swap * 4, oom_score_adj(p->tgid));
 }
 
 /* Killed from here, so that it waits for no other group's reclaim; a worker gives its memory back.

@@ -25,6 +25,17 @@ int group_set_oom_kill_disable(struct manager *m, struct group *g, uint64_t valu
 	return 0;
 }
 
+int group_set_control_type(struct manager *m, struct group *g, enum control_type type)
+{
+	if (!g->parent)
+		return -EINVAL;
+	atomic_put(&g->record->control_type, type);
+	background_forget(g);
+	group_true_up(m, g);
+	group_settle(m, g);
+	return 0;
+}
+
 int group_set_move_charge(struct manager *m, struct group *g, uint64_t value)
 {
 	(void)m;

@@ -237,10 +237,8 @@ static bool has_shrinker(struct group *top, const struct process *p)
 
 bool process_has_grace(struct manager *m, struct process *p, struct group *g)
 {
-	uint64_t limit = group_bound(g);
-
 	return g->ask_deadline && has_shrinker(g, p) && process_recount(m, p, NULL) &&
-	       g->usage <= limit + limit / GRACE_DIVISOR;
+	       g->usage <= group_bound(g) + group_bound_limit(g) / GRACE_DIVISOR;
 }
 
 static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)

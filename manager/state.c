@@ -13,7 +13,7 @@
 #include "util/util.h"
 
 #define STATE_MAGIC   0x6d636766 /* "mcgf" */
-#define STATE_VERSION 4          /* +1 whenever struct state changes its layout */
+#define STATE_VERSION 5          /* +1 whenever struct state changes its layout */
 
 static bool state_is_blank(const struct state *s)
 {
@@ -46,6 +46,7 @@ static int state_init(struct state *s)
 	root->in_use = 1;
 	root->generation = 1;
 	root->memory.limit = root->memsw.limit = root->kmem.limit = LIMIT_MAX_BYTES;
+	root->rss.limit = LIMIT_MAX_BYTES;
 	root->tcp.limit = LIMIT_MAX_BYTES;
 	root->soft_limit = LIMIT_MAX_BYTES;
 	s->version = STATE_VERSION;

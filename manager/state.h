@@ -61,6 +61,8 @@ struct group_record {
 	struct res_counter memory, memsw; /* memsw: memory and swap together */
 	struct res_counter kmem;          /* limit and failcnt never change */
 	struct res_counter tcp;           /* failcnt never changes */
+	struct res_counter rss;           /* of memory: what is no page cache */
+	uint64_t control_type;            /* enum control_type: what memory counts */
 	uint64_t oom_kill_disable, under_oom, swappiness;
 	uint64_t oom_kill; /* victims in this very group */
 	uint64_t pressure_level,

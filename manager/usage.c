@@ -17,7 +17,7 @@ uint64_t meminfo_kb(const char *text, const char *key)
 
 uint64_t machine_usage_bytes(enum group_counter counter)
 {
-	static const char *const keys[] = {"AnonPages:", "\nCached:", "Buffers:"};
+	static const char *const keys[] = {"\nAnonPages:", "\nCached:", "\nBuffers:"};
 	char text[4096];
 	uint64_t kb = 0;
 
@@ -25,6 +25,8 @@ uint64_t machine_usage_bytes(enum group_counter counter)
 		return 0;
 	if (counter == COUNTER_KMEM)
 		return (meminfo_kb(text, "\nPageTables:") + meminfo_kb(text, "KernelStack:")) << 10;
+	if (counter == COUNTER_RSS)
+		return meminfo_kb(text, keys[0]) << 10;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		kb += meminfo_kb(text, keys[i]);
 	if (counter == COUNTER_MEMSW)
@@ -47,7 +49,8 @@ static struct group_pages roster_pages(const struct roster *r)
 	struct group_pages sum = {0};
 
 	for (size_t i = 0; i < r->nr_groups; i++) {
-		sum.usage += r->groups[i].cache + r->groups[i].shmem + r->groups[i].left_pages;
+		sum.cache += r->groups[i].cache + r->groups[i].shmem;
+		sum.usage += r->groups[i].left_pages;
 		sum.swap += r->groups[i].left_swap;
 	}
 	for (size_t i = 0; i < r->nr_members; i++) {
@@ -59,11 +62,13 @@ static struct group_pages roster_pages(const struct roster *r)
 		sum.kmem += process_view_kmem(&r->members[i], &u);
 		sum.usage += process_view_pages(&r->members[i], &u);
 	}
+	sum.usage += sum.cache;
 	return sum;
 }
 
 /* What moved on while it was read, and grew elsewhere, must not be this group's peak. */
-static int publish(struct manager *m, uint64_t id, const struct roster *r, struct group_pages pages)
+static int publish(struct manager *m, uint64_t id, const struct roster *r, struct group_pages pages,
+		   enum control_type *ret_type)
 {
 	struct group *g;
 
@@ -71,29 +76,33 @@ static int publish(struct manager *m, uint64_t id, const struct roster *r, struc
 	g = manager_group(m, id);
 	if (g && r->nr_moves == m->nr_moves)
 		group_publish(g, pages);
+	if (g)
+		*ret_type = group_control_type(g);
 	manager_unlock(m);
 	return g ? 0 : -ENODEV;
 }
 
-static uint64_t with_swap_cache(struct manager *m, uint64_t id, const struct group_pages *pages)
+static uint64_t with_swap_cache(struct manager *m, uint64_t id, uint64_t usage, uint64_t swap)
 {
-	uint64_t cached = swap_cached_pages(m, pages->swap), limit = 0;
+	uint64_t cached = swap_cached_pages(m, swap), limit = 0;
 	const struct group *g;
 
 	if (!cached)
-		return pages->usage;
+		return usage;
 	manager_rdlock(m);
 	g = manager_group(m, id);
 	if (g)
 		limit = bytes_to_pages(group_hierarchical_limit(g, COUNTER_MEMORY));
 	manager_unlock(m);
-	return usage_with_swap_cache(pages->usage, cached, limit);
+	return usage_with_swap_cache(usage, cached, limit);
 }
 
 int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter, uint64_t *ret)
 {
+	enum control_type type = CONTROL_ALL;
 	struct roster *roster;
 	struct group_pages pages;
+	uint64_t used;
 	int r;
 
 	if (counter == COUNTER_TCP)
@@ -107,12 +116,13 @@ int group_usage_bytes(struct manager *m, uint64_t id, enum group_counter counter
 	if (r)
 		return r;
 	pages = roster_pages(roster);
-	r = publish(m, id, roster, pages);
+	r = publish(m, id, roster, pages, &type);
 	roster_free(roster);
-	if (!r && counter == COUNTER_MEMORY)
-		pages.usage = with_swap_cache(m, id, &pages);
+	used = group_pages_sum(pages, counter, type);
+	if (!r && counter == COUNTER_MEMORY && type != CONTROL_CACHE)
+		used = with_swap_cache(m, id, used, pages.swap);
 	if (!r)
-		*ret = pages_to_bytes(group_pages_sum(pages, counter));
+		*ret = pages_to_bytes(used);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include "manager/state.h"
 #include "shrinker/eventfd.h"
 #include "tests/fuzz/fuzz_text.h"
+#include "util/util.h"
 
 static void must(bool holds, const char *what, const char *text)
 {
@@ -129,6 +130,14 @@ static void fuzz_watermarks(const char *text)
 	must(!strchr(text, '-') && !strchr(text, '%'), "a mark has no sign", text);
 }
 
+static void fuzz_word(const char *text)
+{
+	static const char *const words[] = {"all", "rss", "a"};
+	int r = parse_word(text, words, ARRAY_SIZE(words));
+
+	must(r < 0 ? r == -EINVAL : strstr(text, words[r]) != NULL, "a word is in the text", text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = fuzz_text(data, size);
@@ -140,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_shrinker(text);
 	fuzz_eventfd_info(text);
 	fuzz_watermarks(text);
+	fuzz_word(text);
 	free(text);
 	return 0;
 }

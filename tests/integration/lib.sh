@@ -285,6 +285,13 @@ usage() { get "$1/memory.usage_in_bytes"; }
 max_usage() { get "$1/memory.max_usage_in_bytes"; }
 failcnt() { get "$1/memory.failcnt"; }
 
+error_of() { # FILE TEXT: what writing it says; "" if that succeeds
+	local said
+	said=$(printf %s "$2" 2>&1 >"$M/$1") || :
+	said=${said##*: }
+	echo "$said"
+}
+
 key() { # FILE KEY: of a file of "key value" lines
 	awk -v k="$2" '$1 == k { print $2; n++ } END { exit n != 1 }' "$M/$1" || fail "$1 has no single line '$2'"
 }
@@ -318,6 +325,21 @@ swap() { # MIB
 
 need_no_swap() {
 	[ "$(wc -l </proc/swaps)" = 1 ] || skip "the machine has swap"
+}
+
+cold_file() { # MIB: one that nobody has in memory: $FILE
+	FILE=$T/file
+	dd if=/dev/urandom of="$FILE" bs=1M count="$1" conv=fsync status=none
+	dd if="$FILE" iflag=nocache count=0 status=none
+	eq "cached pages of a file that was let go" 0 "$(fincore -nb -o RES "$FILE" | tr -d ' ')"
+}
+
+# A program that reads more than its limit gets through: the page cache it brought in goes again.
+# A stop takes effect when read(2) returns: what it and the two read-ahead windows under way bring in comes on top.
+read_ahead() { # FILE: bytes
+	local dev
+	dev=$(stat -c '%Hd:%Ld' "$1")
+	echo $((2 * 1024 * $(cat "/sys/class/bdi/$dev/read_ahead_kb") + MIB))
 }
 
 # Where the kernel itself lists the members, so that a look at them does not ask the daemon.

@@ -256,7 +256,7 @@ test_sysv() {
 }
 
 # The kernel gives up a folio of a file now and then, for whatever reason.
-cold_file() { # MIB
+dropped_file() { # MIB
 	FILES_MAY_GO=$((4 * MIB))
 	"$HELPERS/workload" make "$T/file" $(($1 * MIB))
 	until_true 30 "$HELPERS/workload" drop "$T/file" $(($1 * MIB)) || fail "the file stays in memory"
@@ -264,7 +264,7 @@ cold_file() { # MIB
 
 # A page of page cache is mapped for its owner, whoever maps it.
 test_mapped_by_others() {
-	cold_file 100
+	dropped_file 100
 	group a
 	group b
 	work reader a read "$T/file" $((100 * MIB))
@@ -282,7 +282,7 @@ test_mapped_by_others() {
 
 # What a group left behind is its parent's, and not that of the next group in its place.
 test_mapped_then_rmdir() {
-	cold_file 64
+	dropped_file 64
 	group p
 	group p/a
 	GROUP=$M/p/a/tasks talk reader "$HELPERS/workload" read "$T/file" $((64 * MIB))
@@ -300,7 +300,7 @@ test_mapped_then_rmdir() {
 }
 
 test_private_file_pages() {
-	cold_file 64
+	dropped_file 64
 	group a
 	work one a map_private "$T/file" $((64 * MIB))
 	charged a rss 64
@@ -365,7 +365,7 @@ test_huge() {
 test_server_dies() {
 	need_daemon
 	own_tmpfs
-	cold_file 32
+	dropped_file 32
 	group a
 	work one a write "$T/tmpfs/file" $((64 * MIB))
 	work two a map "$T/file" $((32 * MIB))

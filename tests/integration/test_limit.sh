@@ -202,21 +202,6 @@ test_lower_below_what_must_stay() {
 	eq "exit status" 0 "$STATUS"
 }
 
-cold_file() { # MIB
-	FILE=$T/file
-	dd if=/dev/urandom of="$FILE" bs=1M count="$1" conv=fsync status=none
-	dd if="$FILE" iflag=nocache count=0 status=none
-	eq "cached pages of a file that was let go" 0 "$(fincore -nb -o RES "$FILE" | tr -d ' ')"
-}
-
-# A program that reads more than its limit gets through: the page cache it brought in goes again.
-# A stop takes effect when read(2) returns: what it and the two read-ahead windows under way bring in comes on top.
-read_ahead() { # FILE: bytes
-	local dev
-	dev=$(stat -c '%Hd:%Ld' "$1")
-	echo $((2 * 1024 * $(cat "/sys/class/bdi/$dev/read_ahead_kb") + MIB))
-}
-
 test_page_cache() {
 	local limit=$((16 * MIB)) most
 	group a $limit

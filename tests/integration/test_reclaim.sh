@@ -13,13 +13,6 @@ lets_go() { # GROUP: it reads all of it again, and ends
 	eq "exit status" 0 "$STATUS"
 }
 
-error_of() { # FILE TEXT: what writing it says; "" if that succeeds
-	local said
-	said=$(printf %s "$2" 2>&1 >"$M/$1") || :
-	said=${said##*: }
-	echo "$said"
-}
-
 test_reclaim() {
 	local before
 	swap 128

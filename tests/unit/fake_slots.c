@@ -29,6 +29,9 @@ void lease_slot_init(struct lease *l, uint32_t slot, uint32_t parent)
 {
 	(void)l;
 	__atomic_store_n(&slots[slot].room, LEASE_NO_LIMIT, __ATOMIC_RELAXED);
+	for (int part = 0; part < LEASE_NR_PARTS; part++)
+		__atomic_store_n(&slots[slot].part_room[part], LEASE_NO_LIMIT, __ATOMIC_RELAXED);
+	slots[slot].wake_at = 0;
 	__atomic_store_n(&slots[slot].charged, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slots[slot].cache, 0, __ATOMIC_RELAXED);
 	slots[slot].wake_room = LEASE_WAKE_OFF;
@@ -60,16 +63,38 @@ void lease_slot_set_limited(struct lease *l, uint32_t slot, bool limited)
 	slots[slot].limited = limited;
 }
 
-int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
+static long long *room_of(uint32_t slot, int part)
+{
+	return part == LEASE_ALL_PARTS ? &slots[slot].room : &slots[slot].part_room[part];
+}
+
+int64_t lease_slot_get_room_of(const struct lease *l, uint32_t slot, int part)
 {
 	(void)l;
-	return __atomic_load_n(&slots[slot].room, __ATOMIC_RELAXED);
+	return __atomic_load_n(room_of(slot, part), __ATOMIC_RELAXED);
+}
+
+int64_t lease_slot_get_room(const struct lease *l, uint32_t slot)
+{
+	return lease_slot_get_room_of(l, slot, LEASE_ALL_PARTS);
+}
+
+void lease_slot_set_room_of(struct lease *l, uint32_t slot, int part, int64_t room,
+			    int64_t room_seen)
+{
+	(void)l;
+	__atomic_fetch_add(room_of(slot, part), room - room_seen, __ATOMIC_RELAXED);
 }
 
 void lease_slot_set_room(struct lease *l, uint32_t slot, int64_t room, int64_t room_seen)
 {
+	lease_slot_set_room_of(l, slot, LEASE_ALL_PARTS, room, room_seen);
+}
+
+void lease_slot_set_wake_at(struct lease *l, uint32_t slot, int part)
+{
 	(void)l;
-	__atomic_fetch_add(&slots[slot].room, room - room_seen, __ATOMIC_RELAXED);
+	__atomic_store_n(&slots[slot].wake_at, (unsigned)(part + 1), __ATOMIC_RELAXED);
 }
 
 void lease_slot_set_wake_room(struct lease *l, uint32_t slot, int64_t room)
@@ -159,22 +184,31 @@ static void wake(uint32_t slot, int64_t room)
 		__atomic_store_n(&slots[slot].wake_room, LEASE_WAKE_OFF, __ATOMIC_RELAXED);
 }
 
-uint32_t fake_charge(uint32_t slot, int64_t nr_pages)
+static uint32_t charge(uint32_t slot, enum lease_part part, int64_t nr_pages)
 {
 	uint32_t full = 0;
 
 	for (; slot; slot = slots[slot].parent) {
 		int64_t room = __atomic_sub_fetch(&slots[slot].room, nr_pages, __ATOMIC_RELAXED);
+		int64_t part_room = __atomic_sub_fetch(&slots[slot].part_room[part], nr_pages,
+						       __ATOMIC_RELAXED);
 
 		if (nr_pages > 0)
 			__atomic_fetch_add(&slots[slot].charged, (uint64_t)nr_pages,
 					   __ATOMIC_RELAXED);
-		if (room < 0 && !full)
+		if ((room < 0 || part_room < 0) && !full)
 			full = slot;
-		if (nr_pages > 0)
+		if (nr_pages > 0 && !slots[slot].wake_at)
 			wake(slot, room);
+		else if (nr_pages > 0 && slots[slot].wake_at == part + 1)
+			wake(slot, part_room);
 	}
 	return full;
+}
+
+uint32_t fake_charge(uint32_t slot, int64_t nr_pages)
+{
+	return charge(slot, LEASE_RSS, nr_pages);
 }
 
 uint32_t fake_charge_tick(uint32_t slot)
@@ -184,6 +218,9 @@ uint32_t fake_charge_tick(uint32_t slot)
 	for (; slot; slot = slots[slot].parent) {
 		int64_t nr = (int64_t)slots[slot].tick_pages;
 
+		if (nr &&
+		    __atomic_sub_fetch(&slots[slot].part_room[LEASE_RSS], nr, __ATOMIC_RELAXED) < 0)
+			full = full ? full : slot;
 		if (nr && __atomic_sub_fetch(&slots[slot].room, nr, __ATOMIC_RELAXED) < 0 && !full)
 			full = slot;
 	}
@@ -240,7 +277,7 @@ uint64_t fake_cache_shrink(uint64_t ino, uint64_t nr)
 		gone = MIN(nr, files[i].nr_pages);
 		files[i].nr_pages -= gone;
 		cache_add(files[i].slot, -gone);
-		fake_charge(files[i].slot, -(int64_t)gone);
+		charge(files[i].slot, LEASE_CACHE, -(int64_t)gone);
 	}
 	pthread_mutex_unlock(&lock);
 	return gone;
@@ -254,5 +291,5 @@ uint32_t fake_cache_charge(uint32_t slot, uint64_t ino, uint64_t nr)
 	*f = (struct fake_file){.ino = ino, .nr_pages = f->nr_pages + nr, .slot = slot};
 	cache_add(slot, nr);
 	pthread_mutex_unlock(&lock);
-	return fake_charge(slot, (int64_t)nr);
+	return charge(slot, LEASE_CACHE, (int64_t)nr);
 }

@@ -258,6 +258,19 @@ static void test_shrinker(void)
 	CU_ASSERT(number == 7 && chunks == -4);
 }
 
+static void test_word(void)
+{
+	static const char *const words[] = {"all", "rss"};
+
+	CU_ASSERT_EQUAL(parse_word("rss", words, 2), 1);
+	CU_ASSERT_EQUAL(parse_word(" all\n", words, 2), 0);
+	CU_ASSERT_EQUAL(parse_word("", words, 2), -EINVAL);
+	CU_ASSERT_EQUAL(parse_word("rs", words, 2), -EINVAL);
+	CU_ASSERT_EQUAL(parse_word("rss2", words, 2), -EINVAL);
+	CU_ASSERT_EQUAL(parse_word("RSS", words, 2), -EINVAL);
+	CU_ASSERT_EQUAL(parse_word("all rss", words, 2), -EINVAL);
+}
+
 static void test_watermarks(void)
 {
 	static const struct {
@@ -306,6 +319,7 @@ static CU_TestInfo tests[] = {
 	{"cgroup.event_control", test_event_control},
 	{"mempressure.shrinker", test_shrinker},
 	{"watermarks", test_watermarks},
+	{"words", test_word},
 	CU_TEST_INFO_NULL,
 };
 
