@@ -44,7 +44,7 @@ members_end() {
 	for name in "${MEMBERS[@]}"; do
 		eval "exec ${TALK_IN[$name]}>&- ${TALK_OUT[$name]}>&-"
 		kill -TERM -- "-${TALK_PID[$name]}"
-		wait "${TALK_PID[$name]}" 2>/dev/null
+		wait "${TALK_PID[$name]}" 2>/dev/null || :
 		rm "$T/$name.in" "$T/$name.out"
 	done
 	until_true 60 rmdir "$M"/cost/* 2>/dev/null
@@ -57,7 +57,7 @@ start_outside() { # KIB: microseconds for each of 200
 	hear outside 60
 	usec=${HEARD#ready }
 	kill -TERM -- "-${TALK_PID[outside]}"
-	wait "${TALK_PID[outside]}" 2>/dev/null
+	wait "${TALK_PID[outside]}" 2>/dev/null || :
 	eval "exec ${TALK_IN[outside]}>&- ${TALK_OUT[outside]}>&-"
 	rm "$T/outside.in" "$T/outside.out"
 	echo $((usec / 200))
@@ -133,7 +133,7 @@ heavy_end() {
 	local name
 	for name in heavy family; do
 		kill -KILL "${TALK_PID[$name]}"
-		wait "${TALK_PID[$name]}" 2>/dev/null
+		wait "${TALK_PID[$name]}" 2>/dev/null || :
 		eval "exec ${TALK_IN[$name]}>&- ${TALK_OUT[$name]}>&-"
 		rm "$T/$name.in" "$T/$name.out"
 	done

@@ -146,7 +146,7 @@ static void leave_behind(struct manager *m, struct attach *a, struct process *p,
 	if (p->shares_vm || process_usage_read(p->status_fd, &u))
 		return;
 	if (p->joined_nsec)
-		process_look_at_shmem(m, p, &u);
+		process_look_at_shmem(m, p, &u, false);
 	process_forget_shmem(p, &u);
 	a->has_list = u.rss_anon + u.swap <= LIST_AT_ONCE_PAGES;
 	if (a->has_list)

@@ -113,7 +113,7 @@ static bool count(struct manager *m, struct process *p, bool exact)
 	u_anon = u.rss_anon;
 	atomic_put(&p->anon, u_anon);
 	if (p->may_have_written || p->shmem_due || process_may_have_shmem(m, p, &u))
-		process_look_at_shmem(m, p, &u);
+		process_look_at_shmem(m, p, &u, group_has_limit_on_part(p->group));
 	p->may_have_written = false;
 	if ((process_is_entangled(p) || p->moving) && !p->shares_vm)
 		process_look_at_family(m, p, exact);
@@ -164,45 +164,95 @@ uint64_t group_cache(const struct manager *m, const struct group *g)
 			 : 0;
 }
 
-uint64_t group_reserve(const struct group *top, uint64_t limit)
+/* What threads may take before their next charge, of each kind. */
+struct ahead {
+	uint64_t held; /* as it is; the others are bounded by the limit */
+	uint64_t active, idle;
+};
+
+static struct ahead reserves(const struct group *top)
 {
-	uint64_t active = 0, idle = 0;
+	struct ahead a = {0};
 
 	for (const struct group *g = top; g; g = group_next(top, g)) {
 		const struct process *p;
 
 		DL_FOREACH (g->members, p)
-			*(p->active ? &active : &idle) += p->nr_threads * (uint64_t)LEASE_PAGES;
+			*(p->active ? &a.active : &a.idle) += p->nr_threads * (uint64_t)LEASE_PAGES;
 	}
-	return (MIN(active, limit / RESERVE_ACTIVE_DIVISOR) +
-		MIN(idle, limit / RESERVE_IDLE_DIVISOR)) >>
-	       top->squeeze;
+	return a;
 }
 
-/* What threads may take before their next charge. */
-static int64_t taken_ahead(struct manager *m, const struct group *g)
+static uint64_t reserve_under(const struct ahead *a, uint64_t limit, unsigned squeeze)
 {
-	uint64_t ahead = g->tick_pages ? group_held_ticks(g, g->tick_pages)
-				       : group_reserve(g, group_bound_limit(g));
-
-	return (int64_t)(lease_slot_get_held(m->lease, g->slot) + ahead);
+	return (MIN(a->active, limit / RESERVE_ACTIVE_DIVISOR) +
+		MIN(a->idle, limit / RESERVE_IDLE_DIVISOR)) >>
+	       squeeze;
 }
 
-static int64_t room_of(const struct group *g, int part, int64_t ahead)
+uint64_t group_reserve(const struct group *g, uint64_t limit)
 {
-	return group_headroom(g, part) - (part == LEASE_CACHE ? 0 : ahead);
+	struct ahead a = reserves(g);
+
+	return reserve_under(&a, limit, g->squeeze);
+}
+
+static struct ahead taken_ahead(struct manager *m, const struct group *g)
+{
+	struct ahead a = {0};
+
+	if (g->tick_pages)
+		a.held = group_held_ticks(g, g->tick_pages);
+	else
+		a = reserves(g);
+	a.held += lease_slot_get_held(m->lease, g->slot);
+	return a;
+}
+
+static int64_t ahead_of(const struct group *g, const struct ahead *a, int part)
+{
+	if (part == LEASE_CACHE)
+		return 0;
+	return (int64_t)(a->held + reserve_under(a, group_least_limit(g, part), g->squeeze));
+}
+
+static int64_t room_of(const struct group *g, const struct ahead *a, int part)
+{
+	return group_headroom(g, part) - ahead_of(g, a, part);
 }
 
 int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part)
 {
-	return room_of(g, part, taken_ahead(m, g));
+	struct ahead a = taken_ahead(m, g);
+
+	return room_of(g, &a, part);
 }
 
 int64_t group_room_wanted(struct manager *m, const struct group *g)
 {
-	int64_t others = MIN(group_headroom(g, LEASE_ALL_PARTS), group_headroom(g, LEASE_RSS));
+	struct ahead a = taken_ahead(m, g);
+	int64_t least = LEASE_NO_LIMIT;
 
-	return MIN(others - taken_ahead(m, g), group_headroom(g, LEASE_CACHE));
+	for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
+		least = MIN(least, room_of(g, &a, part));
+	return least;
+}
+
+enum group_counter group_bound_counter(struct manager *m, const struct group *g)
+{
+	struct ahead a = taken_ahead(m, g);
+	enum group_counter nearest = COUNTER_MEMORY;
+	int64_t least = INT64_MAX;
+
+	for (enum group_counter c = COUNTER_MEMORY; c <= COUNTER_RSS; c++) {
+		int64_t room =
+			group_counter_headroom(g, c) - ahead_of(g, &a, group_counter_part(g, c));
+
+		if (room < least)
+			nearest = c;
+		least = MIN(least, room);
+	}
+	return nearest;
 }
 
 #define FOR_EACH_ROOM(part) for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
@@ -219,12 +269,12 @@ bool group_is_full(const struct manager *m, const struct group *g)
 
 void group_lower_rooms(struct manager *m, const struct group *g)
 {
-	int64_t ahead = taken_ahead(m, g);
+	struct ahead ahead = taken_ahead(m, g);
 
 	FOR_EACH_ROOM(part)
 	{
 		int64_t seen = lease_slot_get_room_of(m->lease, g->slot, part);
-		int64_t room = room_of(g, part, ahead);
+		int64_t room = room_of(g, &ahead, part);
 
 		if (room < seen)
 			lease_slot_set_room_of(m->lease, g->slot, part, room, seen);
@@ -302,8 +352,7 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 void group_true_up(struct manager *m, struct group *g)
 {
 	int64_t seen[LEASE_NR_PARTS + 1];
-	int64_t ahead;
-	bool limited;
+	struct ahead ahead;
 
 	do {
 		FOR_EACH_ROOM(part)
@@ -315,11 +364,11 @@ void group_true_up(struct manager *m, struct group *g)
 	if (!g->parent)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
-	limited = group_is_limited(g);
-	ahead = limited ? taken_ahead(m, g) : 0;
+	ahead = taken_ahead(m, g);
 	FOR_EACH_ROOM(part)
 	lease_slot_set_room_of(m->lease, g->slot, part,
-			       limited ? room_of(g, part, ahead) : LEASE_NO_LIMIT, seen[part + 1]);
+			       group_is_limited(g) ? room_of(g, &ahead, part) : LEASE_NO_LIMIT,
+			       seen[part + 1]);
 	background_arm(m, g);
 }
 
@@ -376,7 +425,7 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 		if (!group_is_limited(g))
 			continue;
 		background_on_count(m, g);
-		if (g->tick_pages &&
+		if (g->tick_pages && !group_is_full(m, g) &&
 		    lease_slot_get_room(m->lease, g->slot) > (int64_t)g->tick_margin &&
 		    lease_slot_get_room_of(m->lease, g->slot, LEASE_RSS) > (int64_t)g->tick_margin)
 			continue;

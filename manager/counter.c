@@ -76,13 +76,15 @@ enum control_type group_control_type(const struct group *g)
 	return (enum control_type)atomic_get(&g->record->control_type);
 }
 
-void group_publish(struct group *g, struct group_pages pages)
+enum control_type group_publish(struct group *g, struct group_pages pages)
 {
 	enum control_type type = group_control_type(g);
 
+	atomic_put(&g->record->swap_usage, pages_to_bytes(pages.swap));
 	for (enum group_counter c = 0; c <= COUNTER_KMEM; c++)
 		counter_publish(group_counter_of(g, c),
 				pages_to_bytes(group_pages_sum(pages, c, type)));
+	return type;
 }
 
 uint64_t group_used(const struct group *g, enum group_counter counter)
@@ -112,7 +114,15 @@ int group_counter_part(const struct group *g, enum group_counter counter)
 	return group_control_type(g) == CONTROL_RSS ? LEASE_RSS : LEASE_CACHE;
 }
 
-static int64_t headroom(const struct group *g, enum group_counter counter)
+bool group_has_limit_on_part(const struct group *g)
+{
+	for (; g; g = g->parent)
+		if (g->record->rss.limit < LIMIT_MAX_BYTES || group_control_type(g) != CONTROL_ALL)
+			return true;
+	return false;
+}
+
+int64_t group_counter_headroom(const struct group *g, enum group_counter counter)
 {
 	return (int64_t)bound_of(g, counter) - (int64_t)group_used(g, counter);
 }
@@ -123,40 +133,47 @@ int64_t group_headroom(const struct group *g, int part)
 
 	for (enum group_counter c = COUNTER_MEMORY; c <= COUNTER_RSS; c++)
 		if (group_counter_part(g, c) == part)
-			least = MIN(least, headroom(g, c));
+			least = MIN(least, group_counter_headroom(g, c));
 	return least;
 }
 
-enum group_counter group_bound_counter(const struct group *g)
+uint64_t group_least_limit(const struct group *g, int part)
 {
-	enum group_counter least = COUNTER_MEMORY;
+	uint64_t least = LEASE_NO_LIMIT;
 
-	for (enum group_counter c = COUNTER_MEMSW; c <= COUNTER_RSS; c++)
-		if (headroom(g, c) < headroom(g, least))
-			least = c;
+	for (enum group_counter c = COUNTER_MEMORY; c <= COUNTER_RSS; c++) {
+		uint64_t limit = bound_of(g, c);
+
+		if (c == COUNTER_MEMSW)
+			limit -= MIN(limit, g->swap);
+		if (group_counter_part(g, c) == part)
+			least = MIN(least, limit);
+	}
 	return least;
+}
+
+/* Of what page faults bring. */
+static int nearest_part(const struct group *g)
+{
+	return group_headroom(g, LEASE_RSS) < group_headroom(g, LEASE_ALL_PARTS) ? LEASE_RSS
+										 : LEASE_ALL_PARTS;
 }
 
 uint64_t group_bound(const struct group *g)
 {
-	return (uint64_t)MAX((int64_t)g->usage + headroom(g, group_bound_counter(g)), 0);
+	return (uint64_t)MAX((int64_t)g->usage + group_headroom(g, nearest_part(g)), 0);
 }
 
 uint64_t group_bound_limit(const struct group *g)
 {
-	enum group_counter counter = group_bound_counter(g);
-	uint64_t limit = bound_of(g, counter);
-
-	return counter == COUNTER_MEMSW ? limit - MIN(limit, g->swap) : limit;
+	return group_least_limit(g, nearest_part(g));
 }
 
 bool group_swap_helps(const struct group *g)
 {
-	uint64_t memsw = bytes_to_pages(g->record->memsw.limit);
-
-	return g->record->memsw.limit >= LIMIT_MAX_BYTES ||
-	       memsw - MIN(memsw, g->swap) >
-		       bytes_to_pages(MIN(g->record->memory.limit, g->record->rss.limit));
+	return MIN(group_counter_headroom(g, COUNTER_MEMORY),
+		   group_counter_headroom(g, COUNTER_RSS)) <
+	       group_counter_headroom(g, COUNTER_MEMSW);
 }
 
 int group_reset_failcnt(struct manager *m, struct group *g, enum group_counter counter)

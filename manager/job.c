@@ -71,6 +71,7 @@ static struct job *job_new(struct manager *m, enum job_kind kind, size_t room)
 	j->kind = kind;
 	j->manager = m;
 	j->dir_fd = j->target_fd = -1;
+	j->part = LEASE_ALL_PARTS;
 	j->done.run = job_done;
 	j->processes = calloc(room + 1, sizeof(*j->processes));
 	j->list = calloc(room + 1, sizeof(*j->list));
@@ -95,13 +96,20 @@ static void job_add_share(struct job *j, struct process *p)
 	};
 }
 
+static uint64_t pages_of(const struct process *p, int part)
+{
+	if (part == LEASE_RSS)
+		return p->anon;
+	return p->resident - (part == LEASE_CACHE ? MIN(p->resident, p->anon) : 0);
+}
+
 static void job_add(struct job *j, struct process *p)
 {
 	j->list[j->nr] = (struct reclaim_process){
 		.pid = p->tgid,
 		.proc_fd = p->status_fd,
 		.hand = p->hand,
-		.rss = p->resident,
+		.rss = pages_of(p, j->part),
 		.runs_alone = j->purpose == JOB_BACKGROUND && p->nr_threads == 1,
 	};
 	j->target[j->nr].look_nr = p->look_nr;
@@ -202,22 +210,30 @@ static void add_owing(struct manager *m, struct job *j)
 }
 
 /* What counts against the limit that memory is got back for: an enum lease_part, or all of them. */
-static int part_wanted(const struct group *g, enum job_purpose purpose)
+static int part_wanted(struct manager *m, const struct group *g, enum job_purpose purpose)
 {
 	enum group_counter counter = COUNTER_MEMORY;
 
 	if (purpose == JOB_REQUEST)
 		return LEASE_ALL_PARTS;
 	if (purpose == JOB_DIRECT)
-		counter = g->limit_pending ? g->limit_counter : group_bound_counter(g);
+		counter = g->limit_pending ? g->limit_counter : group_bound_counter(m, g);
 	return group_counter_part(g, counter);
+}
+
+/* Of what is swapped out, if anything is: what counts there. */
+static unsigned kinds_of(const struct manager *m, int part)
+{
+	if (part == LEASE_RSS && lease_has_page_cache(m->lease))
+		return PAGE_OUT_ANON;
+	return part == LEASE_CACHE ? PAGE_OUT_SHMEM : PAGE_OUT_ANON | PAGE_OUT_SHMEM;
 }
 
 /* Page-out makes no room for memory and swap together. Who wants room under that limit is not
  * helped by it; who wants less memory in use is. */
 static bool may_page_out(const struct group *g, enum job_purpose purpose)
 {
-	if (!atomic_get(&g->record->swappiness) || part_wanted(g, purpose) == LEASE_CACHE)
+	if (!atomic_get(&g->record->swappiness))
 		return false;
 	switch (purpose) {
 	case JOB_DIRECT:
@@ -233,7 +249,7 @@ static bool may_page_out(const struct group *g, enum job_purpose purpose)
 int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum job_purpose purpose)
 {
 	bool looks = doubt_is_enough(m, top, nr_pages, purpose);
-	bool drops = part_wanted(top, purpose) != LEASE_RSS;
+	int part = part_wanted(m, top, purpose);
 	uint64_t left = 0;
 	struct job *j;
 
@@ -243,18 +259,19 @@ int job_reclaim(struct manager *m, struct group *top, uint64_t nr_pages, enum jo
 	if (!j)
 		return -ENOMEM;
 	j->purpose = purpose;
+	j->part = part;
 	for (struct group *g = top; g; g = group_next(top, g)) {
 		j->want[g->slot] = j->touches[g->slot] = true;
-		if (g->parent && drops)
+		if (g->parent && part != LEASE_RSS)
 			j->cache += lease_slot_get_cache(m->lease, g->slot);
 		add_members(j, g, looks);
 	}
-	if (left)
+	if (left && part != LEASE_CACHE)
 		add_owing(m, j);
 	j->group_id = group_id(top);
 	j->slot = top->slot;
 	j->nr_pages = nr_pages;
-	j->anonymous = may_page_out(top, purpose);
+	j->kinds = may_page_out(top, purpose) ? kinds_of(m, part) : 0;
 	top->job = j;
 	worker_submit(m->worker, j);
 	return 0;
@@ -425,9 +442,17 @@ static void look_after(struct job *j)
 	}
 }
 
+/* Without swap only what files have can go. */
+static unsigned kinds_to_page_out(const struct job *j)
+{
+	unsigned files = j->cache > j->nr_dropped ? PAGE_OUT_FILES : 0;
+
+	return (swap_free_pages() ? j->kinds : 0) | files;
+}
+
 static void reclaim(struct job *j)
 {
-	bool swap = swap_free_pages(), files_left;
+	unsigned kinds;
 	int64_t n;
 
 	if (look_at_families(j) >= j->nr_pages)
@@ -436,11 +461,10 @@ static void reclaim(struct job *j)
 	drop_cache(j);
 	if (j->nr_dropped >= j->nr_pages)
 		return;
-	files_left = j->cache > j->nr_dropped;
-	/* Page-out takes what is anonymous too, as long as there is swap. */
-	if (swap ? !j->anonymous : !files_left)
+	kinds = kinds_to_page_out(j);
+	if (!kinds)
 		return;
-	n = page_out(j->list, j->nr, j->nr_pages - j->nr_dropped, files_left);
+	n = page_out(j->list, j->nr, j->nr_pages - j->nr_dropped, kinds);
 	owner_walk_close(&j->walk);
 	if (n <= 0)
 		return;

@@ -63,9 +63,10 @@ struct job {
 	bool touches[STATE_MAX_GROUPS]; /* these, and those of all processes that are listed */
 	uint64_t cache;                 /* pages */
 	uint64_t nr_pages;              /* to get back */
-	bool anonymous;                 /* may be paged out (swappiness) */
-	int dir_fd;                     /* JOB_ATTACH: where to in the hierarchy */
-	int target_fd;                  /* and who: its status, proves that tid still names it */
+	int part;                       /* that it is for: enum lease_part, or LEASE_ALL_PARTS */
+	unsigned kinds; /* that may go to swap: enum page_out_kind, or'ed; 0: none (swappiness) */
+	int dir_fd;     /* JOB_ATTACH: where to in the hierarchy */
+	int target_fd;  /* and who: its status, proves that tid still names it */
 	pid_t tid;
 	bool whole;
 	bool takes;                    /* JOB_ATTACH: a list of what the process has already */

@@ -65,7 +65,8 @@ static void group_release(struct manager *m, struct group *g)
 static uint64_t reclaim_wanted(struct manager *m, const struct group *g)
 {
 	int64_t room = group_room_wanted(m, g);
-	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, group_bound_limit(g) / RECLAIM_BATCH_DIVISOR);
+	uint64_t limit = group_least_limit(g, group_counter_part(g, group_bound_counter(m, g)));
+	uint64_t batch = MIN((uint64_t)RECLAIM_BATCH, limit / RECLAIM_BATCH_DIVISOR);
 
 	return MAX(batch, LEASE_PAGES) + (room < 0 ? (uint64_t)-room : 0);
 }
@@ -84,7 +85,7 @@ static void group_reclaim(struct manager *m, struct group *g)
 
 static void group_hit_limit(struct manager *m, struct group *g)
 {
-	atomic_inc(&group_counter_of(g, group_bound_counter(g))->failcnt, 1);
+	atomic_inc(&group_counter_of(g, group_bound_counter(m, g))->failcnt, 1);
 	group_count_event(g, GROUP_EVENT_MAX, 1);
 	g->nr_rounds = g->squeeze = 0;
 	group_ask_first(m, g, MAX(group_shortfall(g), reclaim_wanted(m, g)));
@@ -233,6 +234,8 @@ static bool has_waiter_on_its_way(const struct group *g)
 /* Page cache that did not go this time is being read or written, and goes when that is done. */
 static bool has_cache(struct manager *m, struct group *top)
 {
+	if (group_counter_part(top, group_bound_counter(m, top)) == LEASE_RSS)
+		return false;
 	for (struct group *g = top; g; g = group_next(top, g))
 		if (g->parent && lease_slot_get_cache(m->lease, g->slot))
 			return true;
@@ -359,9 +362,12 @@ static void limit_go_on(struct manager *m, struct group *g, bool progress)
 	g->nr_rounds++;
 	if (!progress || g->nr_rounds > RECLAIM_MAX_ROUNDS ||
 	    job_reclaim(m, g, used - wanted, JOB_DIRECT)) {
+		enum group_counter counter = g->limit_counter;
+
 		limit_give_up(m, g, -EBUSY);
 		g->nr_rounds = 0;
-		reclaim_go_on(m, g, progress);
+		/* Who waits at another limit has a round of its own. */
+		reclaim_go_on(m, g, progress || counter != group_bound_counter(m, g));
 	}
 }
 

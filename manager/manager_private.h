@@ -389,20 +389,24 @@ void process_return_tick(struct manager *m, const struct process *p, uint64_t ti
 struct res_counter *group_counter_of(struct group *g, enum group_counter counter);
 /* Publish usage as c's or g's, raising max_usage. Any thread. */
 void counter_publish(struct res_counter *c, uint64_t usage_bytes);
-void group_publish(struct group *g, struct group_pages pages);
+/* What memory counts of it. */
+enum control_type group_publish(struct group *g, struct group_pages pages);
 /* What a counter counts of it. */
 uint64_t group_pages_sum(struct group_pages p, enum group_counter counter, enum control_type type);
 /* Pages of its figures as last counted. */
 uint64_t group_used(const struct group *g, enum group_counter counter);
 /* What a counter's limit is for: an enum lease_part, or LEASE_ALL_PARTS. */
 int group_counter_part(const struct group *g, enum group_counter counter);
-/* Pages that may come until the first limit on that is met; below 0: it was passed. */
+/* It or one above it: what is shared memory and what is not is to be known when it is counted. */
+bool group_has_limit_on_part(const struct group *g);
+/* Pages that may come until its limit is met; below 0: it was passed. */
+int64_t group_counter_headroom(const struct group *g, enum group_counter counter);
+/* The same of the first limit on a part; and the least of these limits, less what of it is swapped
+ * out. */
 int64_t group_headroom(const struct group *g, int part);
-/* Whose limit is met first if nothing but its kind comes. */
-enum group_counter group_bound_counter(const struct group *g);
-/* Pages that may be resident by that, all others as they are. */
+uint64_t group_least_limit(const struct group *g, int part);
+/* Pages that may be resident if nothing but RSS comes, and the limit that is then met. */
 uint64_t group_bound(const struct group *g);
-/* And the limit itself, less what of it is swapped out. */
 uint64_t group_bound_limit(const struct group *g);
 /* Whether page-out makes room: it makes none for memory and swap together. */
 bool group_swap_helps(const struct group *g);
@@ -421,6 +425,8 @@ void group_true_up(struct manager *m, struct group *g);
 int64_t group_room_wanted(struct manager *m, const struct group *g);
 /* The same of a part, or LEASE_ALL_PARTS. */
 int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part);
+/* Whose limit is met first. */
+enum group_counter group_bound_counter(struct manager *m, const struct group *g);
 /* Some part of it has none left. */
 bool group_is_full(const struct manager *m, const struct group *g);
 /* Rooms become what they should be, where that is less. */

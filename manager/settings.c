@@ -29,7 +29,10 @@ int group_set_control_type(struct manager *m, struct group *g, enum control_type
 {
 	if (!g->parent)
 		return -EINVAL;
+	manager_wrlock(m); /* readers publish what they count */
 	atomic_put(&g->record->control_type, type);
+	atomic_put(&g->record->memory.max_usage, 0);
+	manager_unlock(m);
 	background_forget(g);
 	group_true_up(m, g);
 	group_settle(m, g);

@@ -248,7 +248,8 @@ static bool look_is_due(const struct manager *m, struct process *p, const struct
 	return shown_since(p, u) >= SHOWN_STEP_PAGES || (p->has_shmem && written != p->written);
 }
 
-void process_look_at_shmem(struct manager *m, struct process *p, const struct process_usage *u)
+void process_look_at_shmem(struct manager *m, struct process *p, const struct process_usage *u,
+			   bool at_once)
 {
 	uint64_t written, cost, now = now_usec();
 
@@ -259,7 +260,7 @@ void process_look_at_shmem(struct manager *m, struct process *p, const struct pr
 			process_unsettle(m, p);
 		return;
 	}
-	p->shmem_due = now < MAX(p->shmem_not_before, m->shmem_not_before);
+	p->shmem_due = !at_once && now < MAX(p->shmem_not_before, m->shmem_not_before);
 	if (p->shmem_due)
 		return;
 	if (lease_has_page_cache(m->lease))

@@ -62,6 +62,7 @@ struct group_record {
 	struct res_counter kmem;          /* limit and failcnt never change */
 	struct res_counter tcp;           /* failcnt never changes */
 	struct res_counter rss;           /* of memory: what is no page cache */
+	uint64_t swap_usage;              /* bytes swapped out, as last trued up */
 	uint64_t control_type;            /* enum control_type: what memory counts */
 	uint64_t oom_kill_disable, under_oom, swappiness;
 	uint64_t oom_kill; /* victims in this very group */

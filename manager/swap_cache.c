@@ -17,11 +17,8 @@ static uint64_t swapped_of_members(struct manager *m)
 	uint64_t sum = 0;
 
 	manager_rdlock(m);
-	for (const struct group *g = manager_root(m)->children; g; g = g->hh.next) {
-		uint64_t memsw = atomic_get(&g->record->memsw.usage);
-
-		sum += bytes_to_pages(memsw - MIN(memsw, atomic_get(&g->record->memory.usage)));
-	}
+	for (const struct group *g = manager_root(m)->children; g; g = g->hh.next)
+		sum += bytes_to_pages(atomic_get(&g->record->swap_usage));
 	manager_unlock(m);
 	return sum;
 }

@@ -75,11 +75,22 @@ static int publish(struct manager *m, uint64_t id, const struct roster *r, struc
 	manager_rdlock(m);
 	g = manager_group(m, id);
 	if (g && r->nr_moves == m->nr_moves)
-		group_publish(g, pages);
-	if (g)
+		*ret_type = group_publish(g, pages);
+	else if (g)
 		*ret_type = group_control_type(g);
 	manager_unlock(m);
 	return g ? 0 : -ENODEV;
+}
+
+/* Of the limits that such pages count against. */
+static uint64_t limit_of_swap_cache(const struct group *g)
+{
+	uint64_t limit = LIMIT_MAX_BYTES;
+
+	for (; g; g = g->parent)
+		if (group_control_type(g) != CONTROL_CACHE)
+			limit = MIN(limit, atomic_get(&g->record->memory.limit));
+	return bytes_to_pages(limit);
 }
 
 static uint64_t with_swap_cache(struct manager *m, uint64_t id, uint64_t usage, uint64_t swap)
@@ -92,7 +103,7 @@ static uint64_t with_swap_cache(struct manager *m, uint64_t id, uint64_t usage, 
 	manager_rdlock(m);
 	g = manager_group(m, id);
 	if (g)
-		limit = bytes_to_pages(group_hierarchical_limit(g, COUNTER_MEMORY));
+		limit = limit_of_swap_cache(g);
 	manager_unlock(m);
 	return usage_with_swap_cache(usage, cached, limit);
 }

@@ -59,7 +59,7 @@ static int target_check(const struct target *t)
 											  : 0;
 }
 
-static int target_open(struct target *ret, const struct reclaim_process *p, bool file_mapped)
+static int target_open(struct target *ret, const struct reclaim_process *p, unsigned kinds)
 {
 	struct target t = {.process = p};
 	int error;
@@ -67,7 +67,7 @@ static int target_open(struct target *ret, const struct reclaim_process *p, bool
 	t.pidfd = process_open(p->pid, p->proc_fd);
 	if (t.pidfd < 0)
 		return t.pidfd;
-	error = present_scan_open(&t.scan, p->pid, file_mapped);
+	error = present_scan_open(&t.scan, p->pid, kinds);
 	if (error) {
 		close(t.pidfd);
 		return error;
@@ -261,11 +261,11 @@ static void go_around(struct follower *f, void *userdata)
  * Page out up to nr_pages of one process, its hand going around once at most. *ret_done: the whole
  * way was gone, there is no more. 0, or -errno when nothing was tried.
  */
-static int page_out_one(struct reclaim_process *p, uint64_t nr_pages, bool file_mapped,
+static int page_out_one(struct reclaim_process *p, uint64_t nr_pages, unsigned kinds,
 			bool *ret_done)
 {
 	struct round r = {.p = p, .nr_pages = nr_pages};
-	int error = target_open(&r.t, p, file_mapped);
+	int error = target_open(&r.t, p, kinds);
 
 	if (error)
 		return error;
@@ -285,7 +285,7 @@ struct pass {
 	struct reclaim_process *processes;
 	size_t nr;
 	bool *done; /* per process: nothing more to be had */
-	bool file_mapped;
+	unsigned kinds;
 	bool tried; /* at least one process could be paged out of */
 	int error;  /* first error of a process that could not, but for its end */
 };
@@ -300,7 +300,7 @@ static uint64_t pass_one(struct pass *pass, size_t i, uint64_t nr_pages)
 {
 	struct reclaim_process *p = &pass->processes[i];
 	uint64_t before = p->nr_paged_out;
-	int error = page_out_one(p, nr_pages, pass->file_mapped, &pass->done[i]);
+	int error = page_out_one(p, nr_pages, pass->kinds, &pass->done[i]);
 
 	if (error)
 		pass->done[i] = true;
@@ -337,9 +337,9 @@ static uint64_t pass_all(struct pass *pass, uint64_t nr_pages)
 	return got;
 }
 
-int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped)
+int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, unsigned kinds)
 {
-	struct pass pass = {.processes = processes, .nr = nr, .file_mapped = file_mapped};
+	struct pass pass = {.processes = processes, .nr = nr, .kinds = kinds};
 	cleanup_free bool *done = calloc(nr ? nr : 1, sizeof(*done));
 	uint64_t got = 0, more;
 
@@ -348,7 +348,7 @@ int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages
 	pass.done = done;
 	for (size_t i = 0; i < nr; i++)
 		processes[i].nr_paged_out = 0;
-	if (!file_mapped && swap_free_pages() == 0)
+	if (!(kinds & PAGE_OUT_FILES) && swap_free_pages() == 0)
 		return 0;
 	/* Each round but the last ends at least one process's way around, or has got all. */
 	do {

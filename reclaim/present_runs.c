@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 
 #include "reclaim/present_runs.h"
+#include "reclaim/reclaim.h"
 #include "util/util.h"
 
 /* struct pm_scan_arg of linux/fs.h, which the headers of older systems lack. */
@@ -105,14 +106,19 @@ uint64_t present_scan_end(void)
 	return e;
 }
 
-static enum span_kind span_kind_of(const struct vma *v)
+static enum span_kind private_span(const struct present_scan *s)
+{
+	return s->kinds & (PAGE_OUT_ANON | PAGE_OUT_FILES) ? SPAN_PRIVATE : SPAN_NOTHING;
+}
+
+static enum span_kind span_kind_of(const struct present_scan *s, const struct vma *v)
 {
 	switch (v->kind) {
 	case VMA_PRIVATE_ANON:
 	case VMA_PRIVATE_FILE:
-		return SPAN_PRIVATE;
+		return private_span(s);
 	case VMA_SHMEM:
-		return SPAN_SHMEM;
+		return s->kinds & PAGE_OUT_SHMEM ? SPAN_SHMEM : SPAN_NOTHING;
 	case VMA_SHARED_FILE:
 	case VMA_RESERVED:
 	case VMA_SPECIAL:
@@ -132,7 +138,7 @@ static int span_at(struct present_scan *s, uint64_t pos, uint64_t end, struct sp
 	int error;
 
 	if (s->by_ioctl && s->no_shmem) {
-		*ret = (struct span){pos, end, SPAN_PRIVATE};
+		*ret = (struct span){pos, end, private_span(s)};
 		return 0;
 	}
 	error = s->by_ioctl ? vma_find_shared(&s->vmas, pos, &v) : vma_find(&s->vmas, pos, &v);
@@ -142,15 +148,24 @@ static int span_at(struct present_scan *s, uint64_t pos, uint64_t end, struct sp
 		v = (struct vma){.start = end, .end = end};
 	if (v.start > pos) {
 		ret->end = MIN(v.start, end);
-		ret->kind = s->by_ioctl ? SPAN_PRIVATE : SPAN_NOTHING;
+		ret->kind = s->by_ioctl ? private_span(s) : SPAN_NOTHING;
 	} else {
 		ret->end = MIN(v.end, end);
-		ret->kind = span_kind_of(&v);
+		ret->kind = span_kind_of(s, &v);
 		if (!s->by_ioctl && v.end - v.start > PAGEMAP_MAX_BYTES)
 			ret->kind = SPAN_NOTHING;
 	}
 	ret->start = pos;
 	return 0;
+}
+
+/* Of private mappings pages of files only, or (inverted) others only: SCAN_FILE. Shared memory's
+ * are of files. */
+static uint64_t scan_files(const struct present_scan *s, const struct span *span, bool inverted)
+{
+	unsigned other = inverted ? PAGE_OUT_FILES : PAGE_OUT_ANON;
+
+	return span->kind == SPAN_PRIVATE && !(s->kinds & other) ? SCAN_FILE : 0;
 }
 
 /*
@@ -160,8 +175,8 @@ static int span_at(struct present_scan *s, uint64_t pos, uint64_t end, struct sp
 static int scan_by_ioctl(struct present_scan *s, const struct span *span, struct run_list *list,
 			 uint64_t *pos)
 {
-	bool any_file = span->kind == SPAN_SHMEM || s->file_mapped;
-	uint64_t without = SCAN_ZERO | (any_file ? 0 : SCAN_FILE);
+	uint64_t with = SCAN_PRESENT | scan_files(s, span, false);
+	uint64_t without = SCAN_ZERO | scan_files(s, span, true);
 	struct scan_arg arg = {
 		.size = sizeof(arg),
 		.start = span->start,
@@ -170,7 +185,7 @@ static int scan_by_ioctl(struct present_scan *s, const struct span *span, struct
 		.vec_len = list->capacity - list->nr,
 		.max_pages = list->pages_left,
 		.category_inverted = without,
-		.category_mask = SCAN_PRESENT | without,
+		.category_mask = with | without,
 		.return_mask = PAGE_RUN_HUGE,
 	};
 	int n = scan_ioctl(s->pagemap_fd, &arg);
@@ -191,7 +206,8 @@ static bool wanted_entry(const struct present_scan *s, const struct span *span, 
 {
 	if (!(entry & PAGEMAP_PRESENT) || !(entry & PAGEMAP_EXCLUSIVE))
 		return false;
-	return span->kind == SPAN_SHMEM || s->file_mapped || !(entry & PAGEMAP_FILE);
+	return span->kind == SPAN_SHMEM ||
+	       s->kinds & (entry & PAGEMAP_FILE ? PAGE_OUT_FILES : PAGE_OUT_ANON);
 }
 
 /* Append one page; false when the list is full. */
@@ -291,7 +307,7 @@ static bool has_no_shmem(pid_t pid)
 	return value && strtoull(value + strlen("\nRssShmem:"), NULL, 10) == 0;
 }
 
-int present_scan_open(struct present_scan *s, pid_t pid, bool file_mapped)
+int present_scan_open(struct present_scan *s, pid_t pid, unsigned kinds)
 {
 	char path[32];
 	int fd, error;
@@ -307,9 +323,10 @@ int present_scan_open(struct present_scan *s, pid_t pid, bool file_mapped)
 		return error;
 	}
 	s->pagemap_fd = fd;
-	s->file_mapped = file_mapped;
+	s->kinds = kinds;
 	s->by_ioctl = true;
-	s->no_shmem = !file_mapped && has_no_shmem(pid);
+	/* Shared mappings have pages of files only. */
+	s->no_shmem = !(kinds & PAGE_OUT_FILES) && (!(kinds & PAGE_OUT_SHMEM) || has_no_shmem(pid));
 	return 0;
 }
 

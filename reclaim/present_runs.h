@@ -26,15 +26,15 @@ struct page_run {
 
 struct present_scan {
 	int pagemap_fd;
-	bool file_mapped;
+	unsigned kinds;
 	bool by_ioctl;
 	bool no_shmem; /* the process has none resident: no need to know where its shared mappings
 			  are */
 	struct vma_reader vmas;
 };
 
-/* file_mapped: pages of private file mappings too. 0 or -errno (-ESRCH: no such process). */
-int present_scan_open(struct present_scan *s, pid_t pid, bool file_mapped);
+/* kinds: enum page_out_kind, or'ed. 0 or -errno (-ESRCH: no such process). */
+int present_scan_open(struct present_scan *s, pid_t pid, unsigned kinds);
 void present_scan_close(struct present_scan *s);
 
 /*

@@ -31,14 +31,16 @@ struct reclaim_process {
 	uint64_t nr_paged_out; /* out: pages that were there, and went */
 };
 
+/* What to page out: private anonymous memory, shared memory, private mappings of files. */
+enum page_out_kind { PAGE_OUT_ANON = 1, PAGE_OUT_SHMEM = 2, PAGE_OUT_FILES = 4 };
+
 /*
  * Page out about nr_pages pages of the nr processes, split in proportion to rss, each from its hand
- * on, wrapping once. Private anonymous and shared-anonymous memory is taken; with file_mapped,
- * private file mappings too. Pages mapped by more than one process stay (MADV_PAGEOUT passes over
- * them), and so do locked ones. Processes that end meanwhile are skipped. Returns the pages
- * that went, or -errno if nothing could be tried at all (-EPERM, -ENOSYS).
+ * on, wrapping once; of the kinds that are named, or'ed. Pages mapped by more than one process stay
+ * (MADV_PAGEOUT passes over them), and so do locked ones. Processes that end meanwhile are skipped.
+ * Returns the pages that went, or -errno if nothing could be tried at all (-EPERM, -ENOSYS).
  */
-int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped);
+int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, unsigned kinds);
 
 /* Free swap in pages, 0 when there is no swap: page-out of anonymous memory is then of no use. */
 uint64_t swap_free_pages(void);

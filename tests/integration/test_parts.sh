@@ -63,9 +63,7 @@ only_rss_is_held() { # FAILCNT_FILE: of the limit that is set
 	in_group a cat "$FILE" >/dev/null
 	eq "$1 after 64 MiB of page cache" 0 "$(get "a/$1")"
 	gt "page cache" "$(stat a cache)" $((60 * MIB))
-	sampler_start a
 	in_group a "$HELPERS/touch" -r 40
-	sampler_stop
 	gt "$1 after 40 MiB" "$(get "a/$1")" 0
 	gt "pages paged out" "$(event a paged_out)" 1024
 	eq "pages of page cache dropped" 0 "$(event a cache_dropped)"
@@ -87,7 +85,37 @@ test_rss_limit() {
 	put a/memory.rss.limit_in_bytes $LIMIT
 	only_rss_is_held memory.rss.failcnt
 	eq "memory.failcnt" 0 "$(failcnt a)"
-	le "RSS of a member that stands at its limit" "$(rss a usage_in_bytes)" $((LIMIT + LIMIT / 100))
+}
+
+# Shared memory is none of it, and stays.
+test_shared_memory_is_not_rss() {
+	local shown
+	swap 512
+	group a
+	put a/memory.rss.limit_in_bytes $LIMIT
+	GROUP=$M/a/tasks talk one "$HELPERS/workload" swap shared
+	expect one ready 60
+	shown=$(awk '/^RssShmem/ { print $2 }' "/proc/${TALK_PID[one]}/status")
+	in_group a "$HELPERS/touch" -r 60
+	gt "memory.rss.failcnt" "$(rss a failcnt)" 0
+	eq "RssShmem of the one that has it" "$shown" "$(awk '/^RssShmem/ { print $2 }' "/proc/${TALK_PID[one]}/status")"
+	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
+	kill -KILL "${TALK_PID[one]}"
+	finish one
+}
+
+# Nothing of it can go, and the page cache that is there is no help.
+test_out_of_rss() {
+	local status=0
+	group a
+	put a/memory.rss.limit_in_bytes $LIMIT
+	put a/memory.swappiness 0
+	cold_file 32
+	in_group a cat "$FILE" >/dev/null
+	in_group a "$HELPERS/touch" 40 || status=$?
+	eq "exit status" 137 $status
+	eq "oom_kill" 1 "$(key a/memory.oom_control oom_kill)"
+	gt "page cache" "$(stat a cache)" $((28 * MIB))
 }
 
 # What a member has at its limit, from /proc while it runs.
@@ -136,6 +164,45 @@ test_type_cache() {
 	gt "pages of page cache dropped" "$(event a cache_dropped)" 1024
 	le "page cache" "$(stat a cache)" $((LIMIT + LIMIT / 100))
 	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
+}
+
+# What is mapped, and shared memory, are got back as well.
+test_type_cache_mapped() {
+	swap 512
+	group a 64M
+	put a/memory.control_type cache
+	GROUP=$M/a/tasks talk one "$HELPERS/workload" swap shared
+	expect one ready 60
+	gt "failcnt" "$(failcnt a)" 0
+	# Its faults bring this or that: it is looked at every 10 ms of its time.
+	le "shared memory" "$(stat a shmem)" $((128 * MIB))
+	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
+	kill -KILL "${TALK_PID[one]}"
+	finish one
+	cold_file 100
+	GROUP=$M/a/tasks talk one "$HELPERS/workload" map_private "$FILE" $((100 * MIB))
+	expect one ready 60
+	eq "oom_kill" 0 "$(key a/memory.oom_control oom_kill)"
+	kill -KILL "${TALK_PID[one]}"
+	finish one
+}
+
+# Far from its limit a group is looked at by time, also for what no fault brings: nothing of a tmpfs that nobody maps can go.
+test_type_cache_far() {
+	local status=0 limit=$((512 * MIB))
+	mkdir "$T/tmpfs"
+	mount -t tmpfs tmpfs "$T/tmpfs"
+	group a $limit
+	put a/memory.control_type cache
+	in_group a dd if=/dev/zero of="$T/tmpfs/file" bs=1M count=1500 status=none || status=$?
+	eq "exit status" 137 $status
+	le "bytes written" "$(stat_size "$T/tmpfs/file")" $((limit + limit / 4))
+	rm "$T/tmpfs/file"
+	umount "$T/tmpfs"
+}
+
+stat_size() { # FILE
+	command stat -c %s "$1"
 }
 
 # A limit that is below what there is: got back, or refused.

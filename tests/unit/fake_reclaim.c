@@ -155,11 +155,10 @@ void reclaim_prepare(void)
 {
 }
 
-int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, bool file_mapped)
+int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages, unsigned kinds)
 {
 	uint64_t done = 0;
 
-	(void)file_mapped;
 	gate_pass(processes, nr);
 	world.nr_page_out++;
 	world.wanted = nr_pages;
@@ -168,7 +167,7 @@ int64_t page_out(struct reclaim_process *processes, size_t nr, uint64_t nr_pages
 		world.nr_followed += processes[i].runs_alone;
 	if (world.page_out_max)
 		nr_pages = MIN(nr_pages, world.page_out_max);
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr && kinds & PAGE_OUT_ANON; i++)
 		done += page_out_of(&processes[i], nr_pages - done);
 	gate_leave(processes, nr);
 	return (int64_t)done;

@@ -105,6 +105,46 @@ static void test_type_rss(void)
 	CU_ASSERT(a->record->memory.max_usage <= pages_to_bytes(LIMIT));
 }
 
+static bool is_killed(const void *userdata)
+{
+	const struct fake_process *x = userdata;
+
+	return atomic_get(&x->nr_kills);
+}
+
+/* Page cache is there, and no help. */
+static void test_out_of_rss(void)
+{
+	struct group *a = make("a");
+	struct fake_process *x = member_make(a, 100);
+
+	world_read_file(x, INO, 500);
+	world_run();
+	x->pinned = 10 * LIMIT;
+	world_work(x, 2 * LIMIT);
+	CU_ASSERT_EQUAL(x->nr_kills, 1);
+	CU_ASSERT_EQUAL(event_count(a, GROUP_EVENT_CACHE_DROPPED), 0);
+	CU_ASSERT(world.nr_page_out <= 3);
+}
+
+/* Page-out makes no room for memory and swap together, though it would for RSS. */
+static void test_with_memsw(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", LIMIT);
+	struct fake_process *x = member_make(a, 100);
+	int error = 1;
+
+	group_set_limit(mgr, a, COUNTER_MEMSW, pages_to_bytes(LIMIT), note_error, &error);
+	CU_ASSERT_EQUAL(error, 0);
+	CU_ASSERT_EQUAL(rss_set(a, LIMIT / 2), 0);
+	world.cache_pinned = true;
+	world_read_file(x, INO, 600);
+	world_run();
+	world_work(x, LIMIT);
+	world_run_until(is_killed, x);
+	CU_ASSERT_EQUAL(x->nr_paged_out, 0);
+}
+
 static void test_type_cache(void)
 {
 	struct group *a = make_of("a", CONTROL_CACHE);
@@ -122,7 +162,7 @@ static void test_type_cache(void)
 	/* What cannot be dropped is not made up for by what does not count. */
 	world.cache_pinned = true;
 	world_read_file(x, INO, LIMIT);
-	world_run();
+	world_run_until(is_killed, x);
 	CU_ASSERT_EQUAL(x->nr_paged_out, 0);
 }
 
@@ -228,6 +268,8 @@ int main(int argc, char **argv)
 	CU_TestInfo tests[] = {{"what is counted", test_counted},
 			       {"the limit on RSS", test_rss_limit},
 			       {"memory is RSS", test_type_rss},
+			       {"out of RSS", test_out_of_rss},
+			       {"with memory and swap", test_with_memsw},
 			       {"memory is page cache", test_type_cache},
 			       {"two limits", test_both},
 			       {"a parent's limit on RSS", test_parent},

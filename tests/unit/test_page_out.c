@@ -40,6 +40,33 @@ static int suite_clean(void)
 	return own_swap_off();
 }
 
+/* Of one process what was asked for only. */
+static void *private_and_shared_16(void)
+{
+	child_fill(child_map(16 * MIB, MAP_SHARED), 16 * MIB);
+	return child_fill(child_map(16 * MIB, MAP_PRIVATE), 16 * MIB);
+}
+
+static void test_kinds(void)
+{
+	struct child c;
+	int64_t got;
+
+	if (swap_error)
+		return;
+	c = child_start(private_and_shared_16, NULL);
+	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, PAGE_OUT_SHMEM);
+	CU_ASSERT(got >= 16 * MIB_PAGES - SPARE_PAGES && got <= 16 * MIB_PAGES + SPARE_PAGES);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, PAGE_OUT_SHMEM), 0);
+	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON);
+	CU_ASSERT(got >= 16 * MIB_PAGES && got <= 16 * MIB_PAGES + OTHER_PAGES);
+	child_finish(&c);
+	c = child_start(private_and_shared_16, NULL);
+	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON);
+	CU_ASSERT(got >= 16 * MIB_PAGES && got <= 16 * MIB_PAGES + OTHER_PAGES);
+	child_finish(&c);
+}
+
 static void *shared_16(void)
 {
 	return child_fill(child_map(16 * MIB, MAP_SHARED), 16 * MIB);
@@ -50,13 +77,14 @@ static void page_out_64(void)
 {
 	struct child c = child_start(private_64, check_64);
 	uint64_t before = child_resident(&c);
-	int64_t got = page_out(&c.process, 1, 32 * (uint64_t)MIB_PAGES, false);
+	int64_t got =
+		page_out(&c.process, 1, 32 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 
 	CU_ASSERT(got >= 32 * MIB_PAGES && got <= 33 * MIB_PAGES);
 	CU_ASSERT_EQUAL(c.process.nr_paged_out, (uint64_t)got);
 	CU_ASSERT(child_resident(&c) <= before - (uint64_t)got);
 	CU_ASSERT(c.process.hand != 0);
-	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, false);
+	got = page_out(&c.process, 1, 64 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT(got >= 31 * MIB_PAGES);
 	CU_ASSERT(child_resident(&c) <= before - 63 * (uint64_t)MIB_PAGES);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
@@ -80,14 +108,15 @@ static void test_hand(void)
 		return;
 	c = child_start(private_16, check_16);
 	for (int i = 0; i < 15; i++) {
-		CU_ASSERT(page_out(&c.process, 1, (uint64_t)MIB_PAGES, false) >= MIB_PAGES);
+		CU_ASSERT(page_out(&c.process, 1, (uint64_t)MIB_PAGES,
+				   PAGE_OUT_ANON | PAGE_OUT_SHMEM) >= MIB_PAGES);
 		turns += c.process.hand < hand;
 		hand = c.process.hand;
 	}
 	CU_ASSERT(turns <= 1);
 	/* From its last page on there is nothing; it wraps. */
 	c.process.hand = UINT64_MAX;
-	CU_ASSERT(page_out(&c.process, 1, 256, false) > 0);
+	CU_ASSERT(page_out(&c.process, 1, 256, PAGE_OUT_ANON | PAGE_OUT_SHMEM) > 0);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
@@ -100,7 +129,8 @@ static void test_shared_anonymous(void)
 		return;
 	c = child_start(shared_16, check_16);
 	before = child_usage(&c).rss_shmem;
-	CU_ASSERT(page_out(&c.process, 1, child_resident(&c), false) >= 15 * MIB_PAGES);
+	CU_ASSERT(page_out(&c.process, 1, child_resident(&c), PAGE_OUT_ANON | PAGE_OUT_SHMEM) >=
+		  15 * MIB_PAGES);
 	CU_ASSERT(child_usage(&c).rss_shmem <= before - 15 * (uint64_t)MIB_PAGES);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
@@ -125,7 +155,8 @@ static void page_out_locked(void)
 {
 	struct child c = child_start(partly_locked, check_12);
 	uint64_t before = child_resident(&c);
-	int64_t got = page_out(&c.process, 1, 12 * (uint64_t)MIB_PAGES, false);
+	int64_t got =
+		page_out(&c.process, 1, 12 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	struct process_usage u = child_usage(&c);
 
 	CU_ASSERT(got >= 8 * MIB_PAGES - 64);
@@ -170,7 +201,8 @@ static void test_after_fork(void)
 	if (swap_error)
 		return;
 	c = child_start(shared_by_fork, end_sharer);
-	CU_ASSERT(page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false) < OTHER_PAGES);
+	CU_ASSERT(page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES,
+			   PAGE_OUT_ANON | PAGE_OUT_SHMEM) < OTHER_PAGES);
 	CU_ASSERT(child_resident(&c) >= 16 * (uint64_t)MIB_PAGES);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
@@ -191,7 +223,7 @@ static void test_split(void)
 	both[1] = big.process;
 	both[0].rss = 16;
 	both[1].rss = 64;
-	got = page_out(both, 2, 20 * (uint64_t)MIB_PAGES, false);
+	got = page_out(both, 2, 20 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT(got >= 20 * MIB_PAGES && got <= 21 * MIB_PAGES);
 	CU_ASSERT(both[0].nr_paged_out >= 4 * (uint64_t)MIB_PAGES);
 	CU_ASSERT(both[0].nr_paged_out <= 5 * (uint64_t)MIB_PAGES);
@@ -200,7 +232,7 @@ static void test_split(void)
 	both[0].rss = 1000;
 	both[1].rss = 1;
 	before = child_resident(&small);
-	got = page_out(both, 2, 45 * (uint64_t)MIB_PAGES, false);
+	got = page_out(both, 2, 45 * (uint64_t)MIB_PAGES, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT(before < 45 * (uint64_t)MIB_PAGES);
 	CU_ASSERT(got >= 45 * MIB_PAGES);
 	CU_ASSERT(both[1].nr_paged_out >= 45 * (uint64_t)MIB_PAGES - before);
@@ -225,7 +257,7 @@ static void test_huge(void)
 	if (swap_error)
 		return;
 	c = child_start(huge_16, check_16);
-	got = page_out(&c.process, 1, 2000, false);
+	got = page_out(&c.process, 1, 2000, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT(got >= 2000 && got <= 2000 + 512);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
@@ -260,13 +292,13 @@ static void test_chosen(void)
 	c = child_start(private_16, check_16);
 	before = child_resident(&c);
 	c.process.choose = choose_none;
-	CU_ASSERT_EQUAL(page_out(&c.process, 1, before, false), 0);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, before, PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 	CU_ASSERT(child_resident(&c) >= before - SPARE_PAGES);
 	c.process.choose = choose_some;
 	c.process.of = &whom;
-	got = page_out(&c.process, 1, 100, false);
+	got = page_out(&c.process, 1, 100, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT(got >= 100 && got < 100 + SPARE_PAGES);
-	got += page_out(&c.process, 1, before, false);
+	got += page_out(&c.process, 1, before, PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 	CU_ASSERT_EQUAL(whom, c.process.pid);
 	CU_ASSERT(got >= 15 * MIB_PAGES / 16);
 	CU_ASSERT(got <= (int64_t)before / 16 + SPARE_PAGES);
@@ -294,7 +326,8 @@ static void test_killed_meanwhile(void)
 		int64_t got;
 
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, killer, &c.process), 0);
-		got = page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES, false);
+		got = page_out(&c.process, 1, 16 * (uint64_t)MIB_PAGES,
+			       PAGE_OUT_ANON | PAGE_OUT_SHMEM);
 		CU_ASSERT(got >= 0);
 		pthread_join(thread, NULL);
 		CU_ASSERT(WIFSIGNALED(child_finish(&c)));
@@ -328,8 +361,9 @@ static void page_out_running(bool runs_alone)
 	kill(c.process.pid, SIGCONT);
 	while (waitid(P_PID, (id_t)c.process.pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
 	       !info.si_pid)
-		CU_ASSERT(page_out(&c.process, 1, 1024, false) >= 0);
-	CU_ASSERT_EQUAL(page_out(&c.process, 1, 1024, false), 0); /* a zombie */
+		CU_ASSERT(page_out(&c.process, 1, 1024, PAGE_OUT_ANON | PAGE_OUT_SHMEM) >= 0);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, 1024, PAGE_OUT_ANON | PAGE_OUT_SHMEM),
+			0); /* a zombie */
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 }
 
@@ -351,11 +385,11 @@ static void test_nothing_to_do(void)
 	struct child c = child_start(private_16, check_16);
 	struct reclaim_process gone = c.process;
 
-	CU_ASSERT_EQUAL(page_out(NULL, 0, 100, false), 0);
-	CU_ASSERT_EQUAL(page_out(&c.process, 1, 0, false), 0);
+	CU_ASSERT_EQUAL(page_out(NULL, 0, 100, PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
+	CU_ASSERT_EQUAL(page_out(&c.process, 1, 0, PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
 	gone.proc_fd = -1;
-	CU_ASSERT_EQUAL(page_out(&gone, 1, 100, false), 0);
+	CU_ASSERT_EQUAL(page_out(&gone, 1, 100, PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 }
 
 /* ---- older kernels ---- */
@@ -371,7 +405,7 @@ static void expect_denied(bool scan_too)
 	uint64_t pos = 0;
 	struct vma v;
 
-	CU_ASSERT_EQUAL(present_scan_open(&s, getpid(), false), 0);
+	CU_ASSERT_EQUAL(present_scan_open(&s, getpid(), PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 	CU_ASSERT_EQUAL(present_scan_next(&s, &pos, present_scan_end(), 1, &run, 1), 1);
 	CU_ASSERT_EQUAL(vma_find(&s.vmas, 0, &v), 0);
 	CU_ASSERT(!s.vmas.by_query);
@@ -414,7 +448,7 @@ static void test_page_out_reused(void)
 
 	CU_ASSERT_EQUAL(process_kill(other.process.pid, other.process.proc_fd), 0);
 	waitpid(other.process.pid, NULL, 0);
-	CU_ASSERT_EQUAL(page_out(&reused, 1, 1000, false), 0);
+	CU_ASSERT_EQUAL(page_out(&reused, 1, 1000, PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 	CU_ASSERT_EQUAL(child_resident(&c), before);
 	close(other.process.proc_fd);
 	CU_ASSERT_EQUAL(child_finish(&c), 0);
@@ -426,6 +460,7 @@ int main(void)
 		{"anonymous memory", test_anonymous},
 		{"the hand goes around", test_hand},
 		{"shared anonymous memory", test_shared_anonymous},
+		{"kinds", test_kinds},
 		{"locked memory stays", test_locked},
 		{"what two processes share after fork stays", test_after_fork},
 		{"in proportion to size", test_split},

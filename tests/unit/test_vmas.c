@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "reclaim/present_runs.h"
+#include "reclaim/reclaim.h"
 #include "reclaim/vmas.h"
 #include "tests/unit/run_suites.h"
 #include "util/util.h"
@@ -170,7 +171,7 @@ static void expect_runs(bool by_ioctl, const char *at, size_t size)
 	struct present_scan s;
 	struct page_run run[8];
 
-	CU_ASSERT_EQUAL_FATAL(present_scan_open(&s, getpid(), false), 0);
+	CU_ASSERT_EQUAL_FATAL(present_scan_open(&s, getpid(), PAGE_OUT_ANON | PAGE_OUT_SHMEM), 0);
 	s.by_ioctl = by_ioctl;
 	CU_ASSERT_EQUAL(present_scan_next(&s, &pos, start + 5 * size, 100, run, 8), 2);
 	CU_ASSERT_EQUAL(pos, start + 5 * size);
