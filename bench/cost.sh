@@ -124,6 +124,7 @@ read_files() { # WHICH COUNT
 heavy_start() {
 	use_swap zram 1024 || use_swap file 1024
 	group heavy 48M
+	put heavy/memory.watermarks '0 0'
 	talk_in heavy heavy "$HELPERS/touch" -n 0 -r 64
 	talk_in family heavy "$HELPERS/touch" -n 0 -s 24 -p 2 4
 	until_true 20 eval '[ "$(failcnt heavy)" -gt 4 ]'

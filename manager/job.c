@@ -468,7 +468,10 @@ static void reclaim(struct job *j)
 	owner_walk_close(&j->walk);
 	if (n <= 0)
 		return;
-	j->nr_paged_out = (uint64_t)n;
+	if (kinds == PAGE_OUT_FILES)
+		j->nr_dropped += (uint64_t)n;
+	else
+		j->nr_paged_out = (uint64_t)n;
 	look_after(j);
 }
 
