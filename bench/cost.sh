@@ -6,6 +6,7 @@
 COST_SECONDS=${COST_SECONDS:-20}
 COLD_MIB=${COLD_MIB:-4096}
 COLD_RUNS=${COLD_RUNS:-5}
+READS=301 PAUSE=3000 # so that no text is one that was kept
 
 # Members ---------------------------------------------------------------------------------------------------------------
 
@@ -39,6 +40,11 @@ members_start() { # NR KIB GROUPS
 	START=$((sum / (each * $3)))
 }
 
+cost_groups_gone() {
+	rmdir "$M"/cost/[0-9]* "$M/cost" 2>/dev/null
+	[ ! -d "$M/cost" ]
+}
+
 members_end() {
 	local name
 	for name in "${MEMBERS[@]}"; do
@@ -47,8 +53,7 @@ members_end() {
 		wait "${TALK_PID[$name]}" 2>/dev/null || :
 		rm "$T/$name.in" "$T/$name.out"
 	done
-	until_true 60 rmdir "$M"/cost/* 2>/dev/null
-	until_true 10 rmdir "$M/cost"
+	until_true 60 cost_groups_gone
 }
 
 start_outside() { # KIB: microseconds for each of 200
@@ -72,8 +77,8 @@ cost_row() { # NR KIB GROUPS
 	before=$(cpu_ticks)
 	nap "$COST_SECONDS"
 	after=$(cpu_ticks)
-	usage=$("$BENCH/read_latency" 21 "$M/cost/memory.usage_in_bytes")
-	stat=$("$BENCH/read_latency" 21 "$M/cost/memory.stat")
+	usage=$("$BENCH/read_latency" 21 "$M/cost/memory.usage_in_bytes" $PAUSE)
+	stat=$("$BENCH/read_latency" 21 "$M/cost/memory.stat" $PAUSE)
 	per=$(awk -v n="$1" -v f="$(($(daemon_fds) - fds))" -v k="$(($(memory_kib Pss) - kib))" 'BEGIN { printf "%.2f | %.1f", f / n, k / n }')
 	awk -v n="$1" -v kib="$2" -v g="$3" -v t=$((after - before)) -v s="$COST_SECONDS" -v hz="$(getconf CLK_TCK)" -v usage="${usage% *}" \
 		-v stat="${stat% *}" -v start="$START" -v outside="$(start_outside "$2")" -v per="$per" 'BEGIN {
@@ -113,27 +118,27 @@ FILES_READ=(memory.limit_in_bytes memory.failcnt memory.swappiness memory.oom_co
 	memory.source tasks cgroup.procs mempressure.level mempressure.shrinker)
 
 # Median and 99th percentile of each file, idle and beside it with another group at its limit, into $T/reads.WHICH.FILE.
-read_files() { # WHICH COUNT
+read_files() { # WHICH
 	local file
 	for file in "${FILES_READ[@]}"; do
-		"$BENCH/read_latency" "$2" "$M/quiet/$file" >"$T/reads.$1.$file"
+		"$BENCH/read_latency" $READS "$M/quiet/$file" $PAUSE >"$T/reads.$1.$file"
 	done
 }
 
-# At its limit all the time, and two processes that share 64 MiB of it and go on writing to them: reclaim, and sweeps.
+# At its limit all the time, with a family that goes on taking memory: reclaim, and sweeps.
 heavy_start() {
 	use_swap zram 1024 || use_swap file 1024
 	group heavy 48M
 	put heavy/memory.watermarks '0 0'
-	talk_in heavy heavy "$HELPERS/touch" -n 0 -r 64
-	talk_in family heavy "$HELPERS/touch" -n 0 -s 24 -p 2 4
+	talk_in heavy heavy setsid "$HELPERS/touch" -n 0 -r 64
+	talk_in family heavy setsid "$HELPERS/touch" -n 0 -s 24 -p 2 4
 	until_true 20 eval '[ "$(failcnt heavy)" -gt 4 ]'
 }
 
 heavy_end() {
 	local name
 	for name in heavy family; do
-		kill -KILL "${TALK_PID[$name]}"
+		kill -KILL -- "-${TALK_PID[$name]}"
 		wait "${TALK_PID[$name]}" 2>/dev/null || :
 		eval "exec ${TALK_IN[$name]}>&- ${TALK_OUT[$name]}>&-"
 		rm "$T/$name.in" "$T/$name.out"
@@ -147,19 +152,19 @@ section_reads() {
 	mkdir "$T/smallest"
 	"$LINKED/smallest_fuse" "$T/smallest" &
 	until_true 5 test -e "$T/smallest/number"
-	base=$("$BENCH/read_latency" 2001 "$T/smallest/number")
+	base=$("$BENCH/read_latency" $READS "$T/smallest/number" $PAUSE)
 	umount "$T/smallest"
 	wait $!
 	group quiet 1G
 	talk_in one quiet "$HELPERS/touch" -h 20
 	hear one 10
 	nap 1
-	read_files idle 2001
+	read_files idle
 	heavy_start
-	read_files busy 501
+	read_files busy
 	heavy_end
 	echo "## Reading control files"
-	echo "open, read to the end, and close (\`read_latency\`), of a group with one member of 20 MiB: median of 2,001, as a multiple of the" \
+	echo "open, read to the end, and close (\`read_latency\`), of a group with one member of 20 MiB: median of $READS, every 3 ms, as a multiple of the" \
 		"same of the smallest server that libfuse's low-level interface can have (\`smallest_fuse\`: median ${base% *} us, 99 % ${base#* } us);" \
 		"and the 99th percentile, alone and beside another group that is at its limit all the time, with a family that is swept."
 	echo

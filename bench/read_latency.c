@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * read_latency COUNT FILE: open, read to its end, and close FILE so often. Prints the median and
- * the 99th percentile in microseconds.
+ * read_latency COUNT FILE [PAUSE]: open, read to its end, and close FILE so often, with so many
+ * microseconds in between: the texts of figures are kept for up to 2 ms. Prints the median and the
+ * 99th percentile in microseconds.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -42,8 +43,8 @@ static void read_all(const char *file)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		errx(2, "usage: read_latency COUNT FILE");
+	if (argc != 3 && argc != 4)
+		errx(2, "usage: read_latency COUNT FILE [PAUSE]");
 	size_t nr = strtoul(argv[1], NULL, 10);
 	double *usec = calloc(nr + 1, sizeof(*usec));
 	if (!usec)
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 
 		read_all(argv[2]);
 		usec[i] = now_usec() - begin;
+		if (argc == 4)
+			usleep((unsigned)strtoul(argv[3], NULL, 10));
 	}
 	qsort(usec, nr, sizeof(*usec), compare);
 	printf("%.1f %.1f\n", usec[nr / 2], usec[nr * 99 / 100]);

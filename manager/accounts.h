@@ -60,7 +60,7 @@ uint64_t process_saved_surely(const struct process *p);
 
 /* ---- shmem.c ---- */
 uint64_t realtime_nsec(void);
-/* u: as just read. at_once: whatever it costs. */
+/* u: as just read. at_once: also if it was looked for just now. */
 void process_look_at_shmem(struct manager *m, struct process *p, const struct process_usage *u,
 			   bool at_once);
 bool process_may_have_shmem(const struct manager *m, const struct process *p,

@@ -103,10 +103,9 @@ static uint64_t wake_usage(const struct group *g, uint64_t high)
 	return MAX(high, MIN(g->wake_not_below, g->stop_usage - MIN(g->stop_usage, LEASE_PAGES)));
 }
 
-void background_arm(struct manager *m, struct group *g)
+void background_arm(struct manager *m, struct group *g, int64_t room)
 {
 	int part = group_counter_part(g, COUNTER_MEMORY);
-	int64_t room = group_room_wanted_of(m, g, part);
 	/* Charged by time it comes near its limit first, and to here again. */
 	int64_t left = g->tick_pages ? group_headroom(g, part) : room;
 	uint64_t high, low;
@@ -139,7 +138,7 @@ static void sleep_on(struct manager *m, struct group *g, uint64_t growth)
 	g->to_soft_limit = false;
 	g->sleep_usage = counted(g);
 	g->wake_not_below = counted(g) + growth;
-	background_arm(m, g);
+	background_arm(m, g, group_room_wanted_of(m, g, group_counter_part(g, COUNTER_MEMORY)));
 	if (was_round)
 		nearby_go_on(m, g);
 }

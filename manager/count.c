@@ -228,13 +228,24 @@ int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part)
 	return room_of(g, &a, part);
 }
 
+#define FOR_EACH_ROOM(part) for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
+
+/* Who waits for room in one part does not wait for the others. */
+static bool is_of_interest(const struct group *g, int part)
+{
+	return !g->full_parts || g->full_parts & 1U << (part + 1);
+}
+
 int64_t group_room_wanted(struct manager *m, const struct group *g)
 {
 	struct ahead a = taken_ahead(m, g);
 	int64_t least = LEASE_NO_LIMIT;
 
-	for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
-		least = MIN(least, room_of(g, &a, part));
+	FOR_EACH_ROOM(part)
+	{
+		if (is_of_interest(g, part))
+			least = MIN(least, room_of(g, &a, part));
+	}
 	return least;
 }
 
@@ -245,9 +256,11 @@ enum group_counter group_bound_counter(struct manager *m, const struct group *g)
 	int64_t least = INT64_MAX;
 
 	for (enum group_counter c = COUNTER_MEMORY; c <= COUNTER_RSS; c++) {
-		int64_t room =
-			group_counter_headroom(g, c) - ahead_of(g, &a, group_counter_part(g, c));
+		int part = group_counter_part(g, c);
+		int64_t room = group_counter_headroom(g, c) - ahead_of(g, &a, part);
 
+		if (!is_of_interest(g, part))
+			continue;
 		if (room < least)
 			nearest = c;
 		least = MIN(least, room);
@@ -255,21 +268,30 @@ enum group_counter group_bound_counter(struct manager *m, const struct group *g)
 	return nearest;
 }
 
-#define FOR_EACH_ROOM(part) for (int part = LEASE_ALL_PARTS; part < LEASE_NR_PARTS; part++)
-
-bool group_is_full(const struct manager *m, const struct group *g)
+unsigned group_full_parts(const struct manager *m, const struct group *g, bool all)
 {
+	unsigned full = 0;
+
 	FOR_EACH_ROOM(part)
 	{
-		if (lease_slot_get_room_of(m->lease, g->slot, part) < 0)
-			return true;
+		int64_t room = lease_slot_get_room_of(m->lease, g->slot, part);
+
+		if (room < 0 && (all || room < g->room_set[part + 1]))
+			full |= 1U << (part + 1);
 	}
-	return false;
+	return full;
 }
 
-void group_lower_rooms(struct manager *m, const struct group *g)
+static void room_set(struct manager *m, struct group *g, int part, int64_t room, int64_t seen)
+{
+	lease_slot_set_room_of(m->lease, g->slot, part, room, seen);
+	g->room_set[part + 1] = room;
+}
+
+int64_t group_lower_rooms(struct manager *m, struct group *g)
 {
 	struct ahead ahead = taken_ahead(m, g);
+	int64_t least = LEASE_NO_LIMIT;
 
 	FOR_EACH_ROOM(part)
 	{
@@ -277,8 +299,10 @@ void group_lower_rooms(struct manager *m, const struct group *g)
 		int64_t room = room_of(g, &ahead, part);
 
 		if (room < seen)
-			lease_slot_set_room_of(m->lease, g->slot, part, room, seen);
+			room_set(m, g, part, room, seen);
+		least = MIN(least, room);
 	}
+	return least;
 }
 
 void group_charge(struct manager *m, const struct group *g, int64_t nr_pages)
@@ -349,10 +373,28 @@ static struct group_pages count_subtree(struct manager *m, struct group *g, cons
 	return sum;
 }
 
+/* seen: before it was counted. */
+static void rooms_set(struct manager *m, struct group *g, const int64_t seen[LEASE_NR_PARTS + 1])
+{
+	bool limited = group_is_limited(g);
+	struct ahead ahead = {0};
+	int64_t room, marked = LEASE_NO_LIMIT;
+
+	if (limited)
+		ahead = taken_ahead(m, g);
+	FOR_EACH_ROOM(part)
+	{
+		room = limited ? room_of(g, &ahead, part) : LEASE_NO_LIMIT;
+		room_set(m, g, part, room, seen[part + 1]);
+		if (part == group_counter_part(g, COUNTER_MEMORY))
+			marked = room;
+	}
+	background_arm(m, g, marked);
+}
+
 void group_true_up(struct manager *m, struct group *g)
 {
 	int64_t seen[LEASE_NR_PARTS + 1];
-	struct ahead ahead;
 
 	do {
 		FOR_EACH_ROOM(part)
@@ -364,12 +406,7 @@ void group_true_up(struct manager *m, struct group *g)
 	if (!g->parent)
 		return;
 	/* What was charged while we counted is counted twice for the moment: never too little. */
-	ahead = taken_ahead(m, g);
-	FOR_EACH_ROOM(part)
-	lease_slot_set_room_of(m->lease, g->slot, part,
-			       group_is_limited(g) ? room_of(g, &ahead, part) : LEASE_NO_LIMIT,
-			       seen[part + 1]);
-	background_arm(m, g);
+	rooms_set(m, g, seen);
 }
 
 /* One member was counted just now. */
@@ -425,16 +462,16 @@ void process_on_tick(struct manager *m, const struct lease_record *r)
 		if (!group_is_limited(g))
 			continue;
 		background_on_count(m, g);
-		if (g->tick_pages && !group_is_full(m, g) &&
+		if (g->tick_pages && !group_full_parts(m, g, true) &&
 		    lease_slot_get_room(m->lease, g->slot) > (int64_t)g->tick_margin &&
 		    lease_slot_get_room_of(m->lease, g->slot, LEASE_RSS) > (int64_t)g->tick_margin)
 			continue;
 		/* Also when shared memory was charged that it brought without a fault. */
-		if (g->tick_pages || group_is_full(m, g))
+		if (g->tick_pages || group_full_parts(m, g, true))
 			group_true_up(m, g);
-		group_lower_rooms(m, g);
-		over |= group_room_wanted(m, g) < 0 && (p->pages > before || p->shmem_grew);
+		over |= group_lower_rooms(m, g) < 0 && (p->pages > before || p->shmem_grew);
 	}
+	p->found_over = over;
 	if (over)
 		process_stop(m, p, (pid_t)r->child);
 }

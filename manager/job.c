@@ -137,6 +137,18 @@ static void job_add_chosen(struct job *j, struct process *p, struct owner_choice
 	j->list[j->nr - 1].of = choice;
 }
 
+/* What counts against the limit that memory is got back for: an enum lease_part, or all of them. */
+static int part_wanted(struct manager *m, const struct group *g, enum job_purpose purpose)
+{
+	enum group_counter counter = COUNTER_MEMORY;
+
+	if (purpose == JOB_REQUEST)
+		return LEASE_ALL_PARTS;
+	if (purpose == JOB_DIRECT)
+		counter = g->limit_pending ? g->limit_counter : group_bound_counter(m, g);
+	return group_counter_part(g, counter);
+}
+
 /*
  * Big families are looked at first if what is in doubt would be enough: nothing need be got back
  * then, and nobody be killed.
@@ -144,9 +156,10 @@ static void job_add_chosen(struct job *j, struct process *p, struct owner_choice
 static bool doubt_is_enough(struct manager *m, const struct group *top, uint64_t nr_pages,
 			    enum job_purpose purpose)
 {
-	int64_t room = group_room_wanted(m, top);
+	int part = part_wanted(m, top, purpose);
+	int64_t room = group_room_wanted_of(m, top, part);
 
-	if (!top->doubt)
+	if (!top->doubt || part == LEASE_CACHE) /* that is all RSS */
 		return false;
 	return top->doubt >= nr_pages ||
 	       (purpose == JOB_DIRECT && !top->limit_pending && (int64_t)top->doubt + room >= 0);
@@ -207,18 +220,6 @@ static void add_owing(struct manager *m, struct job *j)
 		j->touches[p->group->slot] = true;
 		j->list[j->nr - 1].rss = pages;
 	}
-}
-
-/* What counts against the limit that memory is got back for: an enum lease_part, or all of them. */
-static int part_wanted(struct manager *m, const struct group *g, enum job_purpose purpose)
-{
-	enum group_counter counter = COUNTER_MEMORY;
-
-	if (purpose == JOB_REQUEST)
-		return LEASE_ALL_PARTS;
-	if (purpose == JOB_DIRECT)
-		counter = g->limit_pending ? g->limit_counter : group_bound_counter(m, g);
-	return group_counter_part(g, counter);
 }
 
 /* Of what is swapped out, if anything is: what counts there. */

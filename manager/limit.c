@@ -47,6 +47,7 @@ static void group_release(struct manager *m, struct group *g)
 	struct process *all = g->waiters, *p, *next;
 
 	g->waiters = NULL;
+	g->full_parts = 0;
 	g->nr_rounds = 0;
 	g->victim = 0;
 	g->try_again = false;
@@ -55,6 +56,7 @@ static void group_release(struct manager *m, struct group *g)
 	{
 		p->waits_for = NULL;
 		p->wait_prev = p->wait_next = NULL;
+		p->found_over = false;
 		process_settle(m, p);
 	}
 }
@@ -115,12 +117,15 @@ void process_settle(struct manager *m, struct process *p)
 {
 	for (struct group *g = p->group; g->parent; g = g->parent) {
 		bool busy = g->waiters || (g->job && g->job->purpose == JOB_DIRECT);
+		unsigned full =
+			group_full_parts(m, g, p->found_over || !group_has_limit_on_part(g));
 
-		if (!group_is_limited(g) || (!busy && !group_is_full(m, g)))
+		if (!group_is_limited(g) || (!busy && !full))
 			continue;
-		if (!busy) {
-			if (group_find_room(m, g))
-				continue;
+		g->full_parts = busy ? g->full_parts | full : full;
+		if (!busy && group_find_room(m, g)) {
+			g->full_parts = 0;
+			continue;
 		}
 		/* Where all wait for memory that nobody gives back, who takes none may be who does.
 		 */

@@ -121,6 +121,7 @@ struct process {
 
 	/* Stops of ours. */
 	bool stopped;
+	bool found_over; /* by a look: what it brought was not charged */
 	uint64_t stopped_usec;
 	int guard_fd;            /* continues it should we die; -1 */
 	bool noted;              /* is in manager.stops */
@@ -174,7 +175,9 @@ struct group {
 	uint64_t near_usec;             /* NEAR: since when */
 	uint64_t room_nsec;             /* what happened before was seen when room was last set */
 	struct process *waiters;        /* members stopped at this group's limit */
-	struct listener *listeners;     /* shape */
+	unsigned full_parts;            /* that they were stopped for: 1 << (part + 1), or'ed */
+	int64_t room_set[LEASE_NR_PARTS + 1]; /* what rooms were last set to, by part + 1 */
+	struct listener *listeners;           /* shape */
 	unsigned nr_listeners, nr_thresholds;
 	struct pressure_window pressure;
 	uint64_t ask_deadline; /* until then shrinkers that were asked have time, usec; 0: none */
@@ -427,10 +430,11 @@ int64_t group_room_wanted(struct manager *m, const struct group *g);
 int64_t group_room_wanted_of(struct manager *m, const struct group *g, int part);
 /* Whose limit is met first. */
 enum group_counter group_bound_counter(struct manager *m, const struct group *g);
-/* Some part of it has none left. */
-bool group_is_full(const struct manager *m, const struct group *g);
-/* Rooms become what they should be, where that is less. */
-void group_lower_rooms(struct manager *m, const struct group *g);
+/* The parts that have none left, as group.full_parts: those that something was charged to since
+ * they were set, or all. */
+unsigned group_full_parts(const struct manager *m, const struct group *g, bool all);
+/* Rooms become what they should be, where that is less. The least of these. */
+int64_t group_lower_rooms(struct manager *m, struct group *g);
 /* To what is charged by page faults; below 0: it is uncharged. */
 void group_charge(struct manager *m, const struct group *g, int64_t nr_pages);
 /* Pages that threads in top and below it may touch uncharged, or so many of them as are kept free.
@@ -490,7 +494,8 @@ uint64_t group_shortfall(const struct group *g);
 uint64_t watermarks_pack(unsigned high, unsigned low);
 uint64_t watermarks_default(void);
 /* g's usage is fresh and this is its room: where is the next charge of interest? */
-void background_arm(struct manager *m, struct group *g);
+/* room: of what its marks are of, as it was set. */
+void background_arm(struct manager *m, struct group *g, int64_t room);
 void group_on_wake(struct manager *m, const struct lease_record *r);
 /* g's limit, or what it can get back, is not what it was: what was of no interest may be. */
 void background_forget(struct group *g);

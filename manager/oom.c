@@ -43,7 +43,8 @@ static int64_t badness(struct manager *m, struct process *p, uint64_t limit)
 
 static struct process *choose_victim(struct manager *m, struct group *top)
 {
-	uint64_t limit = group_bound_limit(top);
+	uint64_t limit =
+		group_least_limit(top, group_counter_part(top, group_bound_counter(m, top)));
 	struct process *p, *victim = NULL;
 	int64_t most = -1;
 

@@ -260,7 +260,8 @@ void process_look_at_shmem(struct manager *m, struct process *p, const struct pr
 			process_unsettle(m, p);
 		return;
 	}
-	p->shmem_due = !at_once && now < MAX(p->shmem_not_before, m->shmem_not_before);
+	p->shmem_due = now < (at_once ? m->shmem_not_before
+				      : MAX(p->shmem_not_before, m->shmem_not_before));
 	if (p->shmem_due)
 		return;
 	if (lease_has_page_cache(m->lease))

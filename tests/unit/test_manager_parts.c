@@ -183,6 +183,23 @@ static void test_both(void)
 	CU_ASSERT(used_now(a, COUNTER_MEMORY) <= 2 * LIMIT);
 }
 
+/* Who waits for page cache to go does not wait for RSS, of which there is as much as may be. */
+static void test_waits_for_its_own(void)
+{
+	struct group *a = group_make_limited(manager_root(mgr), "a", 2 * LIMIT);
+	struct fake_process *x = member_make(a, LIMIT);
+
+	CU_ASSERT_EQUAL(rss_set(a, LIMIT), 0);
+	CU_ASSERT_EQUAL(group_set_swappiness(mgr, a, 0), 0);
+	world_read_file(x, INO, LIMIT + 100);
+	world_run();
+	CU_ASSERT_FALSE(stands(x));
+	CU_ASSERT_EQUAL(x->nr_kills, 0);
+	CU_ASSERT_EQUAL(failcnt(a), 1);
+	CU_ASSERT_EQUAL(a->record->rss.failcnt, 0);
+	CU_ASSERT(event_count(a, GROUP_EVENT_CACHE_DROPPED) > 0);
+}
+
 static void test_parent(void)
 {
 	struct group *a = make("a"), *b = group_make(a, "b");
@@ -272,6 +289,7 @@ int main(int argc, char **argv)
 			       {"with memory and swap", test_with_memsw},
 			       {"memory is page cache", test_type_cache},
 			       {"two limits", test_both},
+			       {"one of two limits", test_waits_for_its_own},
 			       {"a parent's limit on RSS", test_parent},
 			       {"a limit below the usage", test_lowered},
 			       {"the high mark", test_background},
