@@ -100,7 +100,8 @@ test_without_swap() {
 	expect one "done 1"
 	gt "usage" "$(usage a)" $((59 * MIB))
 	eq "failcnt" 0 "$(failcnt a)"
-	eq "events: reclaim_background" 0 "$(event a reclaim_background)"
+	# Nothing but pages of its program, if it had to read them.
+	le "events: reclaim_background" "$(event a reclaim_background)" 64
 	le "events: high" "$(event a high)" 8
 	tell one
 	finish one
